@@ -1,0 +1,57 @@
+//! Everything the project runs on itself: `cargo xtask ci` is what CI runs, the other commands are its parts.
+//!
+//! One module per command. Start reading in [`ci`], which lists the steps in order.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
+
+mod ci;
+mod command;
+mod docs;
+mod manifests;
+mod metadata;
+mod tidy;
+mod tree;
+mod vectors;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything the project runs on itself.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run everything that CI runs, in the same order.
+    Ci(ci::Options),
+    /// Check what the compiler cannot: crate edges, purity, headers, policies with their cases, reason codes.
+    Tidy(tidy::Options),
+    /// Write the generated reference pages.
+    Docs(docs::Options),
+    /// Check that the third-party test vectors are what their list of sums says.
+    Vectors,
+    /// Check the Kubernetes manifests in `deploy/` against the schemas of Kubernetes.
+    Manifests,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Ci(options) => ci::run(&options),
+        Task::Tidy(options) => tidy::run(&options),
+        Task::Docs(options) => docs::run(&options),
+        Task::Vectors => vectors::run(),
+        Task::Manifests => manifests::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
