@@ -3,6 +3,8 @@
 use std::{io, path::PathBuf};
 
 use attestry_core::note::NoteError;
+use attestry_core::predicate::PredicateError;
+use attestry_core::strict_json::StrictJsonError;
 
 use crate::Algorithm;
 
@@ -118,6 +120,37 @@ pub enum Error {
     /// The name of a log does not suit signed notes.
     #[error("the log's name cannot be used for checkpoints")]
     NoteName(#[source] NoteError),
+
+    /// More bytes than a predicate may have.
+    #[error("the predicate is larger than {limit} bytes")]
+    PredicateTooLarge {
+        /// The bound, in bytes.
+        limit: usize,
+    },
+
+    /// The predicate does not pass the strict JSON check.
+    #[error("the predicate is not valid JSON{seen}")]
+    PredicateNotJson {
+        /// What it looks like instead, in brackets, or nothing.
+        seen: &'static str,
+        /// Where it went wrong.
+        source: StrictJsonError,
+    },
+
+    /// JSON, but no object.
+    #[error("the predicate is {seen}, and a JSON object is expected")]
+    PredicateNotObject {
+        /// The kind of JSON value.
+        seen: &'static str,
+    },
+
+    /// The file holds a statement already.
+    #[error("this is a whole in-toto statement: give its `predicate` alone, the subject is added when signing")]
+    PredicateIsStatement,
+
+    /// The predicate's type is unknown, or the content does not fit it.
+    #[error(transparent)]
+    PredicateType(#[from] PredicateError),
 
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]

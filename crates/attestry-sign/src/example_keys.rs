@@ -4,7 +4,7 @@
 //! nothing. People copy examples into production: [`SigningKey::import`](crate::SigningKey::import) therefore refuses
 //! them, and whoever loads a key to trust can ask [`is_example_key`] too.
 
-use attestry_core::Digest;
+use attestry_core::crypto::KeyId;
 
 /// The key ids, as `sha256:…` of each public key's SubjectPublicKeyInfo, with the file's name.
 pub const EXAMPLE_KEYS: [(&str, &str); 2] = [
@@ -13,7 +13,7 @@ pub const EXAMPLE_KEYS: [(&str, &str); 2] = [
 ];
 
 /// Whether this key id belongs to a key whose private half is public.
-pub fn is_example_key(key_id: &Digest) -> bool {
+pub fn is_example_key(key_id: &KeyId) -> bool {
     let key_id = key_id.to_string();
     EXAMPLE_KEYS.iter().any(|(_, example)| *example == key_id)
 }

@@ -14,7 +14,7 @@ mod tests;
 
 use std::fmt;
 
-use attestry_core::Digest;
+use attestry_core::crypto::KeyId;
 use p256::ecdsa::DerSignature;
 use p256::ecdsa::signature::Signer as _;
 use p256::pkcs8::EncodePublicKey as _;
@@ -135,8 +135,8 @@ impl SigningKey {
     }
 
     /// The key id: SHA-256 of [`SigningKey::public_key_der`]. Documents and revocations name keys by it.
-    pub fn key_id(&self) -> Digest {
-        Digest::of(&self.public_der)
+    pub fn key_id(&self) -> KeyId {
+        KeyId::of(&self.public_der)
     }
 
     /// Which algorithm it signs with.

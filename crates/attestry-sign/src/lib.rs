@@ -5,8 +5,9 @@
 //! 1. [`key`]: a private key, from generating or importing it to a signature. Its submodules are the file formats:
 //!    PEM, DER, and cosign's encryption.
 //! 2. [`key_files`]: `NAME.key` and `NAME.pub` on disk.
-//! 3. [`checkpoint`]: the key that signs the decision log's checkpoints.
-//! 4. [`example_keys`]: the published keys that are refused.
+//! 3. [`predicate`]: what is attested, checked before it is signed.
+//! 4. [`checkpoint`]: the key that signs the decision log's checkpoints.
+//! 5. [`example_keys`]: the published keys that are refused.
 //!
 //! No other crate of attestry holds private material, and the decision path never names this one.
 
@@ -15,8 +16,10 @@ pub mod error;
 pub mod example_keys;
 pub mod key;
 pub mod key_files;
+pub mod predicate;
 
 pub use checkpoint::CheckpointSigner;
 pub use error::Error;
 pub use key::{Algorithm, SigningKey};
 pub use key_files::{read_key_file, write_key_pair};
+pub use predicate::Predicate;

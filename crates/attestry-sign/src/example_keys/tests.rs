@@ -43,5 +43,5 @@ fn the_list_is_the_directory() {
 
 #[test]
 fn other_keys_are_not_examples() {
-    assert!(!is_example_key(&Digest::of("some key")));
+    assert!(!is_example_key(&KeyId::of("some key")));
 }
