@@ -14,7 +14,7 @@ mod tests;
 
 use std::fmt;
 
-use attestry_core::crypto::KeyId;
+use attestry_core::crypto::{KeyId, PublicKey};
 use p256::ecdsa::DerSignature;
 use p256::ecdsa::signature::Signer as _;
 use p256::pkcs8::EncodePublicKey as _;
@@ -30,7 +30,7 @@ pub const MAX_KEY_BYTES: usize = 64 * 1024;
 /// A private key, ready to sign.
 pub struct SigningKey {
     secret: Secret,
-    public_der: Vec<u8>,
+    public: PublicKey,
 }
 
 /// What a key signs with; it fixes the signature format as well.
@@ -124,19 +124,24 @@ impl SigningKey {
         Ok(pem::encode(pem::SIGSTORE_LABEL, &json).as_str().to_owned())
     }
 
+    /// The public key, for verifying what was signed.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
     /// The public key as SubjectPublicKeyInfo, DER.
     pub fn public_key_der(&self) -> &[u8] {
-        &self.public_der
+        self.public.spki_der()
     }
 
     /// The public key as cosign writes `NAME.pub`: `PUBLIC KEY` PEM with a final newline.
     pub fn public_key_pem(&self) -> String {
-        pem::encode("PUBLIC KEY", &self.public_der).as_str().to_owned()
+        pem::encode("PUBLIC KEY", self.public.spki_der()).as_str().to_owned()
     }
 
     /// The key id: SHA-256 of [`SigningKey::public_key_der`]. Documents and revocations name keys by it.
     pub fn key_id(&self) -> KeyId {
-        KeyId::of(&self.public_der)
+        self.public.id()
     }
 
     /// Which algorithm it signs with.
@@ -161,13 +166,16 @@ impl SigningKey {
     }
 
     fn new(secret: Secret) -> Result<Self, Error> {
-        let public_der = match &secret {
+        let der = match &secret {
             Secret::EcdsaP256(secret) => secret.verifying_key().to_public_key_der(),
             Secret::Ed25519(secret) => secret.verifying_key().to_public_key_der(),
         };
-        let public_der =
-            public_der.map_err(|_| Error::KeyMalformed { problem: "its public half cannot be encoded" })?;
-        Ok(Self { secret, public_der: public_der.into_vec() })
+        let malformed = |problem| Error::KeyMalformed { problem };
+        let der = der.map_err(|_| malformed("its public half cannot be encoded"))?;
+        // Whoever verifies reads the key with this code, so what it refuses must not sign.
+        let public =
+            PublicKey::from_spki_der(der.as_bytes()).map_err(|_| malformed("its public half is not accepted"))?;
+        Ok(Self { secret, public })
     }
 }
 

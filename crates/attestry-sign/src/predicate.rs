@@ -32,15 +32,17 @@ impl Predicate {
         if bytes.len() > MAX_PREDICATE_BYTES {
             return Err(Error::PredicateTooLarge { limit: MAX_PREDICATE_BYTES });
         }
-        let value = strict_json::parse(bytes)
-            .map_err(|source| Error::PredicateNotJson { seen: what_it_is(bytes), source })?;
+        let value =
+            strict_json::parse(bytes).map_err(|source| Error::PredicateNotJson { seen: what_it_is(bytes), source })?;
         let members = value.as_object().ok_or(Error::PredicateNotObject { seen: kind(&value) })?;
         // A statement inside a statement verifies, and no reader finds the predicate in it.
-        if members.get("_type").and_then(Value::as_str).is_some_and(|t| t.starts_with("https://in-toto.io/Statement/")) {
+        if members.get("_type").and_then(Value::as_str).is_some_and(|t| t.starts_with("https://in-toto.io/Statement/"))
+        {
             return Err(Error::PredicateIsStatement);
         }
         let predicate_type = resolve_type(given, &value)?;
-        let json = serde_json::from_slice::<&RawValue>(bytes).map_err(|_| Error::PredicateNotObject { seen: "text" })?;
+        let json =
+            serde_json::from_slice::<&RawValue>(bytes).map_err(|_| Error::PredicateNotObject { seen: "text" })?;
         Ok(Self { predicate_type, json: json.to_owned() })
     }
 

@@ -159,6 +159,15 @@ fn what_is_refused_is_refused_by_name() {
 }
 
 #[test]
+fn pem_survives_mail_and_windows() {
+    let text = std::str::from_utf8(file!("p256.pkcs8.pem")).unwrap();
+    for spelling in [text.replace('\n', "\r\n"), text.replace('\n', " \n"), format!("my key:\n{text}\nkeep it safe\n")]
+    {
+        assert_eq!(import(spelling.as_bytes()).unwrap().public_key_pem().as_bytes(), file!("p256.pub"), "{spelling:?}");
+    }
+}
+
+#[test]
 fn every_truncation_is_refused() {
     for whole in [file!("p256.pkcs8.der"), file!("p256.sec1.der"), file!("ed25519.pkcs8.der")] {
         for end in 0..whole.len() {

@@ -5,7 +5,8 @@ use std::error::Error as _;
 
 use super::*;
 
-const SLSA_1: &str = r#"{"buildDefinition": {"buildType": "t"}, "runDetails": {"builder": {"id": "https://b.example"}}}"#;
+const SLSA_1: &str =
+    r#"{"buildDefinition": {"buildType": "t"}, "runDetails": {"builder": {"id": "https://b.example"}}}"#;
 const SLSA_02: &str = r#"{"builder": {"id": "https://b.example"}, "buildType": "t"}"#;
 const SPDX: &str = r#"{"spdxVersion": "SPDX-2.3", "packages": [], "n": 1.50}"#;
 
@@ -47,6 +48,10 @@ fn refused() {
     check(SLSA_02.as_bytes(), Some("https://slsa.dev/provenance/v1"), "shape of another version");
     check(b"{}", None, "give --type");
     check(b"{}", Some("sbom"), "\"sbom\" is no predicate type");
-    check(br#"{"_type":"https://in-toto.io/Statement/v1"}"#, Some("https://example.org/own"), "whole in-toto statement");
+    check(
+        br#"{"_type":"https://in-toto.io/Statement/v1"}"#,
+        Some("https://example.org/own"),
+        "whole in-toto statement",
+    );
     check(&vec![b' '; MAX_PREDICATE_BYTES + 1], Some("spdx"), "larger than 16777216 bytes");
 }
