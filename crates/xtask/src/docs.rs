@@ -6,12 +6,12 @@ mod help;
 mod reasons;
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::command;
+use crate::product::Product;
 
 /// Also read by `tidy`, which wants every code on it.
 pub(crate) const REASON_CODES: &str = "docs/reference/reason-codes.md";
@@ -40,7 +40,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let product = Product::build()?;
     let mut stale = Vec::new();
     for page in &PAGES {
-        let text = (page.render)(&product).with_context(|| format!("cannot render {}", page.path))?;
+        let rendered = (page.render)(&product).with_context(|| format!("cannot render {}", page.path))?;
+        let text = format!("{}\n", rendered.trim_end());
         let place = command::root().join(page.path);
         if fs::read_to_string(&place).is_ok_and(|current| current == text) {
             continue;
@@ -56,24 +57,4 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("not up to date: {}; run `cargo xtask docs` and commit what it wrote", stale.join(", "));
     }
     Ok(())
-}
-
-/// The attestry binary of this checkout.
-struct Product(PathBuf);
-
-impl Product {
-    fn build() -> Result<Self> {
-        // As in `ci`, where it is built already.
-        command::run(&mut command::cargo(["build", "--quiet", "--workspace", "--all-targets", "--locked"]))?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| command::root().join("target"), PathBuf::from);
-        Ok(Self(target.join("debug/attestry")))
-    }
-
-    /// What it prints with these arguments, with exactly one line end after it.
-    fn output(&self, arguments: &[&str]) -> Result<String> {
-        // The width of help must not depend on who runs this.
-        let printed =
-            command::output(command::program(&self.0).args(arguments).env("COLUMNS", "100").env("NO_COLOR", "1"))?;
-        Ok(format!("{}\n", printed.trim_end()))
-    }
 }

@@ -9,6 +9,7 @@ mod command;
 mod docs;
 mod manifests;
 mod metadata;
+mod product;
 mod tidy;
 mod tree;
 mod vectors;

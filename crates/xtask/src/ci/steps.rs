@@ -88,7 +88,7 @@ fn no_cargo_deny() -> Option<String> {
 }
 
 fn deny() -> Result<()> {
-    command::run(&mut cargo(["deny", "--locked", "check", "licenses", "bans", "sources"]))
+    command::run(&mut cargo(["deny", "--locked", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))
 }
 
 /// A crate may lean on a feature that only another member turns on: built alone it shows.

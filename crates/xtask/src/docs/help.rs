@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::Product;
+use crate::product::Product;
 
 /// Deeper nesting would be a mistake in the reading, not a command line for people.
 const DEEPEST: usize = 3;
@@ -19,7 +19,7 @@ fn describe(product: &Product, path: &[&str], page: &mut String) -> Result<()> {
     ensure!(path.len() <= DEEPEST, "commands nested too deeply: {}", path.join(" "));
     let help = product.output(&[path, &["--help"]].concat())?;
     let name = [&["attestry"], path].concat().join(" ");
-    page.push_str(&format!("\n## {name}\n\n```text\n{help}```\n"));
+    page.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", help.trim_end()));
     for below in subcommands(&help) {
         describe(product, &[path, &[below]].concat(), page)?;
     }
