@@ -1,0 +1,162 @@
+//! A strict pass over foreign JSON, before any lenient parser sees it.
+//!
+//! Two parsers that read one document differently are an attack (27, 28): duplicate members, invalid UTF-8, a byte
+//! order mark, data after the end, depth without bound. Here they are refused once, for bundles, payloads,
+//! manifests and configs alike.
+
+use std::{collections::HashSet, fmt};
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+/// How deep arrays and objects may nest.
+pub const MAX_DEPTH: usize = 64;
+/// How many values one document may hold. An SBOM of 16 MiB has about a million.
+pub const MAX_NODES: usize = 4_000_000;
+
+/// What is wrong with a JSON text, with its line and column where the parser knows them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StrictJsonError(String);
+
+impl StrictJsonError {
+    /// An error with this message, for a typed reader that finds a member absent.
+    pub(crate) fn new(message: &str) -> Self {
+        Self(message.to_owned())
+    }
+}
+
+/// Checks `bytes` and returns nothing: for documents that are read by a typed parser afterwards.
+pub fn check(bytes: &[u8]) -> Result<(), StrictJsonError> {
+    let mut nodes = 0;
+    run(bytes, Check { depth: 0, nodes: &mut nodes })
+}
+
+/// Checks `bytes` and returns the value.
+pub fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
+    check(bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| StrictJsonError(error.to_string()))
+}
+
+/// Checks `bytes` and reads them as `T`.
+pub fn read<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StrictJsonError> {
+    check(bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| StrictJsonError(error.to_string()))
+}
+
+fn run(bytes: &[u8], seed: Check<'_>) -> Result<(), StrictJsonError> {
+    // serde_json accepts lone surrogate escapes as bytes and checks strings lazily; the whole text first.
+    let text = std::str::from_utf8(bytes).map_err(|_| StrictJsonError("the text is not valid UTF-8".to_owned()))?;
+    if text.starts_with('\u{feff}') {
+        return Err(StrictJsonError("the text begins with a byte order mark".to_owned()));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let failed = |error: serde_json::Error| StrictJsonError(error.to_string());
+    seed.deserialize(&mut deserializer).map_err(failed)?;
+    deserializer.end().map_err(failed)
+}
+
+/// Walks a value without building it.
+struct Check<'n> {
+    depth: usize,
+    nodes: &'n mut usize,
+}
+
+impl Check<'_> {
+    fn deeper<E: de::Error>(&mut self) -> Result<Check<'_>, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(Check { depth: self.depth + 1, nodes: self.nodes })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Check<'_> {
+    type Value = ();
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        *self.nodes += 1;
+        if *self.nodes > MAX_NODES {
+            return Err(de::Error::custom(format_args!("more than {MAX_NODES} values")));
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Check<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<(), E> {
+        if number.is_finite() { Ok(()) } else { Err(E::custom("a number out of range")) }
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(self.deeper()?)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            map.next_value_seed(self.deeper()?)?;
+            if names.contains(&name) {
+                return Err(de::Error::custom(format_args!("the member {:?} stands twice", crate::reason::clean(&name, 64))));
+            }
+            names.insert(name);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_27_28_what_two_parsers_could_read_differently_is_refused() {
+        let deep = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
+        for (text, refused) in [
+            (r#"{"a":1,"b":{"a":2}}"#.to_owned(), false),
+            (r#"{"a":1,"a":1}"#.to_owned(), true),
+            (r#"[{"x":{"a":1,"\u0061":2}}]"#.to_owned(), true),
+            (r#"{"a":1} {"#.to_owned(), true),
+            ("\u{feff}{}".to_owned(), true),
+            ("{} \n\t".to_owned(), false),
+            ("1e999".to_owned(), true),
+            ("12345678901234567890123".to_owned(), false),
+            (r#""\ud800""#.to_owned(), true),
+            ("NaN".to_owned(), true),
+            (String::new(), true),
+            (deep(MAX_DEPTH), false),
+            (deep(MAX_DEPTH + 1), true),
+            (deep(100_000), true),
+        ] {
+            assert_eq!(check(text.as_bytes()).is_err(), refused, "{:?}", &text[..text.len().min(40)]);
+        }
+        assert!(check(b"\"\xff\"").is_err());
+    }
+}
