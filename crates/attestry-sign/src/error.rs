@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use attestry_core::Reason;
 use attestry_core::note::NoteError;
 use attestry_core::predicate::PredicateError;
 use attestry_core::strict_json::StrictJsonError;
@@ -151,6 +152,19 @@ pub enum Error {
     /// The predicate's type is unknown, or the content does not fit it.
     #[error(transparent)]
     PredicateType(#[from] PredicateError),
+
+    /// The finished bundle or envelope is larger than any verifier of ours reads.
+    #[error("signed, the statement is {size} bytes, and more than {limit} bytes are not read by verifiers")]
+    AttachmentTooLarge {
+        /// Its size, in bytes.
+        size: usize,
+        /// The bound, in bytes.
+        limit: usize,
+    },
+
+    /// What was signed does not verify, so it is not given out.
+    #[error("our own signature was not accepted, so nothing is published: {0}")]
+    NotVerified(Reason),
 
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]

@@ -6,11 +6,13 @@
 //!    PEM, DER, and cosign's encryption.
 //! 2. [`key_files`]: `NAME.key` and `NAME.pub` on disk.
 //! 3. [`predicate`]: what is attested, checked before it is signed.
-//! 4. [`checkpoint`]: the key that signs the decision log's checkpoints.
-//! 5. [`example_keys`]: the published keys that are refused.
+//! 4. [`attest`]: from a statement to the bytes that are attached, verified before they leave.
+//! 5. [`checkpoint`]: the key that signs the decision log's checkpoints.
+//! 6. [`example_keys`]: the published keys that are refused.
 //!
 //! No other crate of attestry holds private material, and the decision path never names this one.
 
+pub mod attest;
 pub mod checkpoint;
 pub mod error;
 pub mod example_keys;
@@ -18,6 +20,7 @@ pub mod key;
 pub mod key_files;
 pub mod predicate;
 
+pub use attest::SignedAttachment;
 pub use checkpoint::CheckpointSigner;
 pub use error::Error;
 pub use key::{Algorithm, SigningKey};
