@@ -10,7 +10,9 @@ use bytes::Bytes;
 use crate::{
     Digest, Evidence, Need, Needs, Reason, ReasonCode,
     evidence::{BlobRole, Layout, Listed},
-    legacy::{CERTIFICATE_ANNOTATION, DSSE_LAYER, LOG_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING, TIMESTAMP_ANNOTATION},
+    legacy::{
+        CERTIFICATE_ANNOTATION, DSSE_LAYER, LOG_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING, TIMESTAMP_ANNOTATION,
+    },
     manifest::{Descriptor, ImageManifest, Manifest},
 };
 

@@ -143,7 +143,8 @@ impl UnverifiedBundle {
         if bytes.len().saturating_sub(payload) > MAX_OUTSIDE_PAYLOAD {
             return Err(BundleError::TooLarge);
         }
-        let material = json.verification_material.ok_or(BundleError::OneOf("publicKey, certificate, x509CertificateChain"))?;
+        let material =
+            json.verification_material.ok_or(BundleError::OneOf("publicKey, certificate, x509CertificateChain"))?;
         let content = match (json.dsse_envelope, json.message_signature) {
             (Some(envelope), None) => Content::Envelope(UnverifiedEnvelope::from_json(&envelope)?),
             (None, Some(_)) => Content::MessageSignature,

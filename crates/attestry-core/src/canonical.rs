@@ -25,6 +25,9 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let value = json!({"b": [1, "ü\n<"], "a": {"z": null, "y": true}});
-        assert_eq!(super::to_vec(&value), br#"{"a":{"y":true,"z":null},"b":[1,"#.iter().chain("\"ü\\n<\"]}".as_bytes()).copied().collect::<Vec<u8>>());
+        assert_eq!(
+            super::to_vec(&value),
+            br#"{"a":{"y":true,"z":null},"b":[1,"#.iter().chain("\"ü\\n<\"]}".as_bytes()).copied().collect::<Vec<u8>>()
+        );
     }
 }

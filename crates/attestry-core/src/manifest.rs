@@ -26,6 +26,7 @@ const MAX_LAYERS: usize = 1024;
 
 /// A manifest or an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "short-lived values, one per document")]
 pub enum Manifest {
     /// One image, or an artifact.
     Image(ImageManifest),
@@ -216,8 +217,11 @@ impl ImageConfig {
             labels: Option<BTreeMap<String, String>>,
         }
         let wire: Wire = strict_json::read(bytes)?;
-        let platform = (!wire.os.is_empty() || !wire.architecture.is_empty())
-            .then(|| Platform { architecture: wire.architecture, os: wire.os, variant: wire.variant });
+        let platform = (!wire.os.is_empty() || !wire.architecture.is_empty()).then_some(Platform {
+            architecture: wire.architecture,
+            os: wire.os,
+            variant: wire.variant,
+        });
         Ok(Self {
             platform,
             diff_ids: wire.rootfs.and_then(|r| r.diff_ids).unwrap_or_default(),
@@ -249,7 +253,9 @@ mod tests {
         let d = descriptor();
         for media_type in [OCI_MANIFEST, DOCKER_MANIFEST] {
             let text = format!(r#"{{"schemaVersion":2,"config":{d},"layers":[{d}],"unknown":1}}"#);
-            assert!(matches!(Manifest::parse(media_type, text.as_bytes()), Ok(Manifest::Image(m)) if m.layers.len() == 1));
+            assert!(
+                matches!(Manifest::parse(media_type, text.as_bytes()), Ok(Manifest::Image(m)) if m.layers.len() == 1)
+            );
         }
         for media_type in [OCI_INDEX, DOCKER_INDEX] {
             let text = format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[{d}]}}"#);
@@ -263,7 +269,7 @@ mod tests {
         for (media_type, text) in [
             (OCI_MANIFEST, format!(r#"{{"config":{d},"layers":[],"manifests":[]}}"#)),
             (OCI_INDEX, format!(r#"{{"manifests":[],"config":{d}}}"#)),
-            (OCI_INDEX, format!(r#"{{"manifests":[],"layers":[]}}"#)),
+            (OCI_INDEX, r#"{"manifests":[],"layers":[]}"#.to_owned()),
             (OCI_MANIFEST, format!(r#"{{"mediaType":"{OCI_INDEX}","config":{d},"layers":[]}}"#)),
             (OCI_MANIFEST, r#"{"layers":[]}"#.to_owned()),
             (OCI_MANIFEST, format!(r#"{{"config":{d},"config":{d},"layers":[]}}"#)),

@@ -194,7 +194,8 @@ pub fn stated_time(predicate_type: &str, predicate: &Value) -> Option<Timestamp>
 fn spdx3_created(predicate: &Value) -> Option<&str> {
     let graph = predicate.get("@graph")?.as_array()?;
     let created = |element: &'_ Value| -> Option<String> {
-        (element.get("type")?.as_str()? == "CreationInfo").then(|| element.get("created")?.as_str().map(str::to_owned))?
+        (element.get("type")?.as_str()? == "CreationInfo")
+            .then(|| element.get("created")?.as_str().map(str::to_owned))?
     };
     let earliest = graph.iter().filter_map(created).min()?;
     graph.iter().filter_map(|e| e.get("created")?.as_str()).find(|text| *text == earliest)
@@ -225,13 +226,48 @@ mod tests {
     fn samples() -> Vec<(PredicateFormat, &'static str, Value, Option<&'static str>)> {
         let created = "2026-01-01T00:00:00Z";
         vec![
-            (PredicateFormat::Spdx, "https://spdx.dev/Document", json!({"spdxVersion": "SPDX-2.3", "creationInfo": {"created": created}}), Some(created)),
-            (PredicateFormat::Spdx, "https://spdx.dev/Document", json!({"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [{"type": "CreationInfo", "created": created}]}), Some(created)),
-            (PredicateFormat::CycloneDx, "https://cyclonedx.org/bom", json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"timestamp": created}}), Some(created)),
-            (PredicateFormat::SlsaProvenance, "https://slsa.dev/provenance/v1", json!({"buildDefinition": {}, "runDetails": {"builder": {"id": "x"}, "metadata": {"finishedOn": created}}}), Some(created)),
-            (PredicateFormat::SlsaProvenance, "https://slsa.dev/provenance/v0.2", json!({"buildType": "t", "builder": {"id": "x"}}), None),
-            (PredicateFormat::Vuln, "https://cosign.sigstore.dev/attestation/vuln/v1", json!({"invocation": {}, "scanner": {}, "metadata": {"scanFinishedOn": created}}), Some(created)),
-            (PredicateFormat::OpenVex, "https://openvex.dev/ns", json!({"@context": "https://openvex.dev/ns/v0.2.0", "statements": []}), None),
+            (
+                PredicateFormat::Spdx,
+                "https://spdx.dev/Document",
+                json!({"spdxVersion": "SPDX-2.3", "creationInfo": {"created": created}}),
+                Some(created),
+            ),
+            (
+                PredicateFormat::Spdx,
+                "https://spdx.dev/Document",
+                json!({"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [{"type": "CreationInfo", "created": created}]}),
+                Some(created),
+            ),
+            (
+                PredicateFormat::CycloneDx,
+                "https://cyclonedx.org/bom",
+                json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"timestamp": created}}),
+                Some(created),
+            ),
+            (
+                PredicateFormat::SlsaProvenance,
+                "https://slsa.dev/provenance/v1",
+                json!({"buildDefinition": {}, "runDetails": {"builder": {"id": "x"}, "metadata": {"finishedOn": created}}}),
+                Some(created),
+            ),
+            (
+                PredicateFormat::SlsaProvenance,
+                "https://slsa.dev/provenance/v0.2",
+                json!({"buildType": "t", "builder": {"id": "x"}}),
+                None,
+            ),
+            (
+                PredicateFormat::Vuln,
+                "https://cosign.sigstore.dev/attestation/vuln/v1",
+                json!({"invocation": {}, "scanner": {}, "metadata": {"scanFinishedOn": created}}),
+                Some(created),
+            ),
+            (
+                PredicateFormat::OpenVex,
+                "https://openvex.dev/ns",
+                json!({"@context": "https://openvex.dev/ns/v0.2.0", "statements": []}),
+                None,
+            ),
         ]
     }
 
@@ -251,13 +287,19 @@ mod tests {
     fn a_predicate_that_is_not_what_it_claims_is_refused() {
         for (format, _, value, _) in samples() {
             for other in PredicateFormat::ALL.into_iter().filter(|other| *other != format) {
-                assert!(matches!(resolve_type(Some(other.short_name()), &value), Err(PredicateError::DoesNotFit { .. })));
+                assert!(matches!(
+                    resolve_type(Some(other.short_name()), &value),
+                    Err(PredicateError::DoesNotFit { .. })
+                ));
             }
         }
         let v02 = json!({"buildType": "t", "builder": {"id": "x"}});
         assert!(resolve_type(Some("https://slsa.dev/provenance/v1"), &v02).is_err());
         assert_eq!(resolve_type(None, &json!({"a": 1})), Err(PredicateError::NotRecognised));
-        assert_eq!(resolve_type(Some("https://example.org/own/v1"), &json!({"a": 1})).unwrap(), "https://example.org/own/v1");
+        assert_eq!(
+            resolve_type(Some("https://example.org/own/v1"), &json!({"a": 1})).unwrap(),
+            "https://example.org/own/v1"
+        );
         for bad in ["sbom", "", "https://a b", "x:"] {
             assert!(matches!(resolve_type(Some(bad), &json!({})), Err(PredicateError::UnknownType(_))), "{bad}");
         }

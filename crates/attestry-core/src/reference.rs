@@ -168,8 +168,7 @@ impl FromStr for Repository {
             _ => (DOCKER_HUB.to_owned(), name),
         };
         check_path(path)?;
-        let path =
-            if host == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+        let path = if host == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
         Ok(Repository { host, path })
     }
 }

@@ -228,9 +228,12 @@ impl Review {
     /// Every reason in the review, findings first, requirements in order, alternatives last.
     pub fn reasons(&self) -> impl Iterator<Item = &Reason> {
         let of_policies = self.policies.iter().flat_map(|policy| {
-            policy.reasons.iter().chain(policy.requirements.iter().flat_map(|r| {
-                r.reasons.iter().chain(r.alternatives.iter().flat_map(|a| a.reasons.iter()))
-            }))
+            policy.reasons.iter().chain(
+                policy
+                    .requirements
+                    .iter()
+                    .flat_map(|r| r.reasons.iter().chain(r.alternatives.iter().flat_map(|a| a.reasons.iter()))),
+            )
         });
         self.findings.iter().chain(of_policies)
     }

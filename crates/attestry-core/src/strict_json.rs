@@ -124,7 +124,10 @@ impl<'de> Visitor<'de> for Check<'_> {
         while let Some(name) = map.next_key::<String>()? {
             map.next_value_seed(self.deeper()?)?;
             if names.contains(&name) {
-                return Err(de::Error::custom(format_args!("the member {:?} stands twice", crate::reason::clean(&name, 64))));
+                return Err(de::Error::custom(format_args!(
+                    "the member {:?} stands twice",
+                    crate::reason::clean(&name, 64)
+                )));
             }
             names.insert(name);
         }

@@ -151,19 +151,26 @@ impl Candidate {
             return Err(match &self.signer {
                 // 5.
                 UnverifiedSigner::Certificate => {
-                    let message = format!("attachment {} is signed by certificate, which is not verified yet", self.attachment);
+                    let message =
+                        format!("attachment {} is signed by certificate, which is not verified yet", self.attachment);
                     reason(ReasonCode::BundleUnsupported, message)
                 }
                 UnverifiedSigner::Hint(hint) if *hint == key_hint(&key.id()) => {
-                    let message = format!("attachment {} claims to be signed by this key, but its signature does not fit", self.attachment);
+                    let message = format!(
+                        "attachment {} claims to be signed by this key, but its signature does not fit",
+                        self.attachment
+                    );
                     reason(ReasonCode::SignatureInvalid, message)
                 }
-                _ => reason(ReasonCode::KeyUnknown, format!("attachment {} is not signed by this key", self.attachment)),
+                _ => {
+                    reason(ReasonCode::KeyUnknown, format!("attachment {} is not signed by this key", self.attachment))
+                }
             });
         }
         // 6. and 7. Under a trust root every entry and timestamp counts, and none may be bad.
         if trusted.trust_root && (self.log_entries || self.timestamps) {
-            let message = format!("attachment {} carries log entries or timestamps, which are not verified yet", self.attachment);
+            let message =
+                format!("attachment {} carries log entries or timestamps, which are not verified yet", self.attachment);
             return Err(reason(ReasonCode::BundleUnsupported, message));
         }
         if trusted.log_required {
@@ -171,7 +178,8 @@ impl Candidate {
             return Err(reason(ReasonCode::LogEntryMissing, message));
         }
         if !trusted.holds(now) {
-            let message = format!("attachment {}: no time is proven and the key is not valid at {now}", self.attachment);
+            let message =
+                format!("attachment {}: no time is proven and the key is not valid at {now}", self.attachment);
             return Err(reason(ReasonCode::KeyNotValidThen, message));
         }
         Ok(Verified { inner: Arc::clone(&self.statement), attachment: self.attachment, key_id: key.id(), time: None })
@@ -180,12 +188,16 @@ impl Candidate {
 
 fn read(attachment: &Attachment, subject: &SubjectDigests) -> Result<Reading, Reason> {
     let digest = attachment.digest;
-    let malformed = |error: &dyn std::fmt::Display| Reason::new(ReasonCode::BundleMalformed, format!("attachment {digest}: {error}"));
+    let malformed = |error: &dyn std::fmt::Display| {
+        Reason::new(ReasonCode::BundleMalformed, format!("attachment {digest}: {error}"))
+    };
     let mut candidate = match &attachment.form {
         // 1. and 2.
         Form::Bundle => {
             let bundle = UnverifiedBundle::parse(&attachment.bytes).map_err(|error| match error {
-                BundleError::MediaType(_) => Reason::new(ReasonCode::BundleUnsupported, format!("attachment {digest}: {error}")),
+                BundleError::MediaType(_) => {
+                    Reason::new(ReasonCode::BundleUnsupported, format!("attachment {digest}: {error}"))
+                }
                 error => malformed(&error),
             })?;
             let signer = match bundle.material {
@@ -208,8 +220,9 @@ fn read(attachment: &Attachment, subject: &SubjectDigests) -> Result<Reading, Re
         Form::SimpleSigning(material) => {
             let signature = decode_base64(&material.signature).filter(|s| !s.is_empty());
             let signature = signature.ok_or_else(|| malformed(&"the signature annotation is absent or no base64"))?;
-            let statement = legacy::read_payload(&attachment.bytes)
-                .map_err(|error| Reason::new(ReasonCode::StatementMalformed, format!("attachment {digest}: {error}")))?;
+            let statement = legacy::read_payload(&attachment.bytes).map_err(|error| {
+                Reason::new(ReasonCode::StatementMalformed, format!("attachment {digest}: {error}"))
+            })?;
             Candidate {
                 attachment: digest,
                 signed: attachment.bytes.to_vec(),
@@ -235,7 +248,10 @@ fn read(attachment: &Attachment, subject: &SubjectDigests) -> Result<Reading, Re
 
 fn from_envelope(digest: Digest, envelope: &UnverifiedEnvelope, signer: UnverifiedSigner) -> Result<Candidate, Reason> {
     if envelope.payload_type != IN_TOTO {
-        let message = format!("attachment {digest} has payload type {:?}, not {IN_TOTO}", crate::reason::clean(&envelope.payload_type, 128));
+        let message = format!(
+            "attachment {digest} has payload type {:?}, not {IN_TOTO}",
+            crate::reason::clean(&envelope.payload_type, 128)
+        );
         return Err(Reason::new(ReasonCode::PayloadTypeWrong, message));
     }
     let statement = Statement::parse(&envelope.payload)

@@ -68,7 +68,10 @@ fn attack_04_another_payload_type() {
     let payload = statement_about(subject().digest);
     check_bundle(bundle(1, "application/json", &payload), Err(ReasonCode::PayloadTypeWrong));
     let simple = legacy::payload(&"registry.example/app".parse().unwrap(), subject().digest, None);
-    check_bundle(bundle(1, "application/vnd.dev.cosign.simplesigning.v1+json", &simple), Err(ReasonCode::PayloadTypeWrong));
+    check_bundle(
+        bundle(1, "application/vnd.dev.cosign.simplesigning.v1+json", &simple),
+        Err(ReasonCode::PayloadTypeWrong),
+    );
 }
 
 #[test]
@@ -133,7 +136,10 @@ fn what_is_not_verified_yet_proves_nothing() {
     let trusted = TrustedKey { trust_root: true, ..TrustedKey::always(key(1).1) };
     assert_eq!(judge(&attachment(Form::Bundle, text.clone().into_bytes()), &trusted), Ok(()));
     let logged = text.replace(r#""verificationMaterial":{"#, r#""verificationMaterial":{"tlogEntries":[{}],"#);
-    assert_eq!(judge(&attachment(Form::Bundle, logged.clone().into_bytes()), &trusted), Err(ReasonCode::BundleUnsupported));
+    assert_eq!(
+        judge(&attachment(Form::Bundle, logged.clone().into_bytes()), &trusted),
+        Err(ReasonCode::BundleUnsupported)
+    );
     // Without a trust root, entries are not looked at and prove nothing.
     assert_eq!(judge(&attachment(Form::Bundle, logged.into_bytes()), &TrustedKey::always(key(1).1)), Ok(()));
     let required = TrustedKey { log_required: true, ..trusted };
