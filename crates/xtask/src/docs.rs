@@ -37,7 +37,7 @@ const PAGES: [Page; 4] = [
 ];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let product = Product::build()?;
+    let product = Product::default();
     let mut stale = Vec::new();
     for page in &PAGES {
         let rendered = (page.render)(&product).with_context(|| format!("cannot render {}", page.path))?;
