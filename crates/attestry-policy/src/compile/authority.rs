@@ -1,0 +1,298 @@
+//! Authorities and the trust roots that they stand on.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use attestry_core::{
+    Timestamp,
+    crypto::{KeyId, PublicKey},
+};
+
+use super::{Compiler, Place, read::ByName};
+use crate::{
+    document::{AuthoritySpec, KeySpec, KeylessSpec, LogDemand, TransparencyLog, TrustRootSpec},
+    pattern::Pattern,
+    source::At,
+};
+
+/// Who may sign.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// `metadata.name`.
+    pub name: String,
+    /// A key or an identity.
+    pub kind: AuthorityKind,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// A key or an identity.
+#[derive(Debug, Clone)]
+pub enum AuthorityKind {
+    /// A public key.
+    Key(KeyAuthority),
+    /// An identity that a certificate authority vouches for.
+    Keyless(KeylessAuthority),
+}
+
+/// A public key with its validity window.
+#[derive(Debug, Clone)]
+pub struct KeyAuthority {
+    /// The key, parsed and checked.
+    pub key: PublicKey,
+    /// SHA-256 of its SPKI DER.
+    pub key_id: KeyId,
+    /// From when on it may sign.
+    pub valid_from: Option<Timestamp>,
+    /// The first moment at which it may no longer sign.
+    pub valid_until: Option<Timestamp>,
+    /// Without it log entries and timestamps are not looked at and prove nothing.
+    pub trust_root: Option<Arc<TrustRoot>>,
+    /// What is demanded of a transparency log. More than `Optional` only with a trust root.
+    pub transparency_log: TransparencyLog,
+}
+
+impl KeyAuthority {
+    /// Whether `time` lies in the validity window.
+    pub fn valid_at(&self, time: Timestamp) -> bool {
+        self.valid_from.is_none_or(|from| from <= time) && self.valid_until.is_none_or(|until| time < until)
+    }
+}
+
+/// An identity at an issuer.
+#[derive(Debug, Clone)]
+pub struct KeylessAuthority {
+    /// The OIDC issuer, exactly.
+    pub issuer: String,
+    /// The certificate's one subject alternative name.
+    pub subject: Pattern,
+    /// Fulcio extensions by their documented names.
+    pub claims: BTreeMap<String, Pattern>,
+    /// The instance that vouches.
+    pub trust_root: Arc<TrustRoot>,
+}
+
+/// What makes two authorities one when they are counted: the same key or identity under two names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AuthorityId {
+    /// A key.
+    Key(KeyId),
+    /// Issuer, subject pattern and claims in one text.
+    Identity(String),
+}
+
+impl Authority {
+    /// What it counts as in a threshold.
+    pub fn id(&self) -> AuthorityId {
+        match &self.kind {
+            AuthorityKind::Key(key) => AuthorityId::Key(key.key_id),
+            AuthorityKind::Keyless(keyless) => {
+                // Length-framed by the quoting of Debug, so that no two identities share a text.
+                AuthorityId::Identity(format!("{:?} {} {:?}", keyless.issuer, keyless.subject, keyless.claims))
+            }
+        }
+    }
+
+    /// The key, if it is one.
+    pub fn key(&self) -> Option<&KeyAuthority> {
+        match &self.kind {
+            AuthorityKind::Key(key) => Some(key),
+            AuthorityKind::Keyless(_) => None,
+        }
+    }
+
+    /// The identity, if it is one.
+    pub fn keyless(&self) -> Option<&KeylessAuthority> {
+        match &self.kind {
+            AuthorityKind::Key(_) => None,
+            AuthorityKind::Keyless(keyless) => Some(keyless),
+        }
+    }
+}
+
+/// A Sigstore instance: certificate authorities, logs, timestamp authorities.
+#[derive(Debug, Clone)]
+pub struct TrustRoot {
+    /// `metadata.name`.
+    pub name: String,
+    /// Where its content comes from.
+    pub source: TrustRootSource,
+    /// Whether certificates must carry a signed certificate timestamp.
+    pub sct: LogDemand,
+    /// Whether keyless signatures must have a log entry.
+    pub log: LogDemand,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Where a trust root's content comes from.
+#[derive(Debug, Clone)]
+pub enum TrustRootSource {
+    /// The text of a `trusted_root.json`: JSON without duplicate keys, not yet read further.
+    Json(String),
+    /// Sigstore's public instance.
+    PublicGood,
+}
+
+/// Fulcio extensions that a claim may name, without those that say the same as issuer and subject
+/// (Fulcio, `docs/oid-info.md`; 1.3.6.1.4.1.57264.1.9 to .24).
+pub(super) const CLAIMS: [&str; 16] = [
+    "buildSignerURI",
+    "buildSignerDigest",
+    "runnerEnvironment",
+    "sourceRepositoryURI",
+    "sourceRepositoryDigest",
+    "sourceRepositoryRef",
+    "sourceRepositoryIdentifier",
+    "sourceRepositoryOwnerURI",
+    "sourceRepositoryOwnerIdentifier",
+    "buildConfigURI",
+    "buildConfigDigest",
+    "buildTrigger",
+    "runInvocationURI",
+    "sourceRepositoryVisibilityAtSigning",
+    "deploymentEnvironment",
+    "tokenSubject",
+];
+
+impl Compiler {
+    pub(super) fn trust_roots(
+        &mut self,
+        documents: &ByName<'_, TrustRootSpec>,
+        contents: BTreeMap<String, String>,
+    ) -> BTreeMap<String, Arc<TrustRoot>> {
+        let mut trust_roots = BTreeMap::new();
+        for (name, loaded) in documents {
+            let (at, spec) = (loaded.at(), &loaded.document.spec);
+            // A file has become inline by now, or was reported.
+            let sources = [spec.file.is_some(), spec.inline.is_some(), spec.public_good.is_some()];
+            if sources.iter().filter(|given| **given).count() != 1 {
+                let hint = "write file: trusted_root.json, inline: …, or publicGood: {}";
+                self.push(at.problem("exactly one of file, inline and publicGood is needed").hint(hint));
+                continue;
+            }
+            let source = match contents.get(name) {
+                Some(text) => {
+                    if let Err(error) = check_trusted_root(text) {
+                        self.push(at.field("inline").problem(format!("this is no trusted_root.json: {error}")));
+                    }
+                    TrustRootSource::Json(text.clone())
+                }
+                None if spec.public_good.is_some() => TrustRootSource::PublicGood,
+                None => continue,
+            };
+            let place = Place::of(&at);
+            let root = TrustRoot { name: name.clone(), source, sct: spec.sct, log: spec.log, place };
+            trust_roots.insert(name.clone(), Arc::new(root));
+        }
+        trust_roots
+    }
+
+    pub(super) fn authorities(
+        &mut self,
+        documents: &ByName<'_, AuthoritySpec>,
+        trust_roots: &BTreeMap<String, Arc<TrustRoot>>,
+    ) -> BTreeMap<String, Arc<Authority>> {
+        let mut authorities = BTreeMap::new();
+        for (name, loaded) in documents {
+            let (at, spec) = (loaded.at(), &loaded.document.spec);
+            let kind = match (&spec.key, &spec.keyless) {
+                (Some(key), None) => self.key_authority(key, trust_roots, &at.field("key")).map(AuthorityKind::Key),
+                (None, Some(keyless)) => {
+                    self.keyless_authority(keyless, trust_roots, &at.field("keyless")).map(AuthorityKind::Keyless)
+                }
+                _ => {
+                    self.push(at.problem("exactly one of key and keyless is needed"));
+                    None
+                }
+            };
+            if let Some(kind) = kind {
+                let authority = Authority { name: name.clone(), kind, place: Place::of(&at) };
+                authorities.insert(name.clone(), Arc::new(authority));
+            }
+        }
+        authorities
+    }
+
+    fn key_authority(
+        &mut self,
+        spec: &KeySpec,
+        trust_roots: &BTreeMap<String, Arc<TrustRoot>>,
+        at: &At<'_>,
+    ) -> Option<KeyAuthority> {
+        let key = PublicKey::from_pem(&spec.pem).map_err(|error| {
+            let hint = "paste the file that attestry key public or cosign public-key prints";
+            at.field("pem").problem(format!("the key cannot be used: {error}")).hint(hint)
+        });
+        let key = self.take(key);
+        let valid_from = self.optional_time(spec.valid_from.as_ref(), &at.field("validFrom"));
+        let valid_until = self.optional_time(spec.valid_until.as_ref(), &at.field("validUntil"));
+        if let (Some(from), Some(until)) = (valid_from, valid_until)
+            && until <= from
+        {
+            self.push(at.field("validUntil").problem("validUntil does not lie after validFrom"));
+        }
+        let trust_root = match &spec.trust_root {
+            None => None,
+            Some(name) => Some(self.name(name, trust_roots, "TrustRoot", &at.field("trustRoot"))?),
+        };
+        if spec.transparency_log != TransparencyLog::Optional && spec.trust_root.is_none() {
+            let message = "a transparency log is demanded, but without trustRoot no entry can be checked";
+            self.push(at.field("transparencyLog").problem(message).hint("name a TrustRoot"));
+        }
+        let key = key?;
+        Some(KeyAuthority {
+            key_id: key.id(),
+            key,
+            valid_from,
+            valid_until,
+            trust_root,
+            transparency_log: spec.transparency_log,
+        })
+    }
+
+    fn keyless_authority(
+        &mut self,
+        spec: &KeylessSpec,
+        trust_roots: &BTreeMap<String, Arc<TrustRoot>>,
+        at: &At<'_>,
+    ) -> Option<KeylessAuthority> {
+        let issuer = self.issuer(&spec.issuer, &at.field("issuer"));
+        let subject = self.pattern(&spec.subject, &at.field("subject"));
+        let mut claims = BTreeMap::new();
+        for (name, pattern) in &spec.claims {
+            let at = at.field("claims").field(name);
+            if !CLAIMS.contains(&name.as_str()) {
+                let mut problem = at.problem(format!("{name:?} is no claim of a certificate"));
+                problem.hint = crate::error::suggest(name, CLAIMS);
+                self.push(problem);
+            }
+            if let Some(pattern) = self.pattern(pattern, &at) {
+                claims.insert(name.clone(), pattern);
+            }
+        }
+        let trust_root = self.name(&spec.trust_root, trust_roots, "TrustRoot", &at.field("trustRoot"));
+        Some(KeylessAuthority { issuer: issuer?, subject: subject?, claims, trust_root: trust_root? })
+    }
+
+    /// An issuer is a URL without room for a second reading (attack 24).
+    pub(super) fn issuer(&mut self, issuer: &str, at: &At<'_>) -> Option<String> {
+        let clean = issuer.starts_with("https://") && issuer.len() > "https://".len() && issuer.len() <= 512;
+        if clean && issuer.bytes().all(|b| b.is_ascii_graphic()) {
+            return Some(issuer.to_owned());
+        }
+        let message =
+            if issuer.is_empty() { "the issuer is empty".to_owned() } else { format!("{issuer:?} is no issuer") };
+        self.push(at.problem(message).hint("write its https URL exactly as tokens have it, without a pattern"));
+        None
+    }
+}
+
+/// Only as much as can be said without the Sigstore parser: strict JSON, an object, of the right media type.
+fn check_trusted_root(text: &str) -> Result<(), String> {
+    let value = attestry_core::strict_json::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    match value.get("mediaType").and_then(serde_json::Value::as_str) {
+        Some(media_type) if media_type.starts_with("application/vnd.dev.sigstore.trustedroot") => Ok(()),
+        Some(media_type) => Err(format!("its mediaType is {media_type:?}")),
+        None => Err("it has no mediaType".to_owned()),
+    }
+}

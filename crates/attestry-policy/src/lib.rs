@@ -1,0 +1,25 @@
+//! Policy documents and the judgement of images by them.
+//!
+//! This crate is pure: documents, evidence and `now` come in, a review goes out. It knows no socket, file, clock or
+//! environment.
+//!
+//! Where to start reading:
+//!
+//! 1. [`document`]: the documents as they are written, and their JSON Schema. [`source`] reads them from YAML.
+//! 2. [`compile`]: documents to one immutable [`PolicySet`], named by its digest. [`pattern`], [`condition`] and
+//!    [`base`] are the parts of it that match something.
+//! 3. [`lint`]: what is allowed but probably not meant. [`cases`]: the format of policy test cases.
+//! 4. [`error`]: what is wrong with a document, with its place.
+
+pub mod base;
+pub mod compile;
+pub mod condition;
+pub mod document;
+mod duration;
+pub mod error;
+pub mod pattern;
+pub mod source;
+
+pub use compile::PolicySet;
+pub use error::{PolicyErrors, Problem};
+pub use source::SourceFile;
