@@ -19,10 +19,19 @@ fn rules_about_files() {
 
     let server = "crates/attestry-server/src/app.rs";
     let text = "//! A.\nuse attestry_sign::Key;\n";
-    check(server, text, &["crates/attestry-server/src/app.rs:2: names attestry_sign, which has no place here"]);
+    let finding = "names attestry_sign, which holds private keys: the decision path never does";
+    check(server, text, &[&format!("crates/attestry-server/src/app.rs:2: {finding}")]);
     check(server, "//! Not attestry_sign.\n// attestry_sign\nfn not_attestry_sign() {}\n", &[]);
     check("crates/attestry-server/src/signing.rs", text, &[]);
     check("crates/attestry/src/main.rs", text, &[]);
+
+    let clock = "//! A.\nlet now = jiff::Timestamp::now();\n";
+    check(
+        "crates/attestry-store/src/lib.rs",
+        clock,
+        &["crates/attestry-store/src/lib.rs:2: reads the clock; `now` is an argument here"],
+    );
+    check("crates/attestry/src/main.rs", clock, &[]);
 
     let test = "crates/attestry-oci/src/auth/tests.rs";
     // In two parts, so that this test does not find itself.
