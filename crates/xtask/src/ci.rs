@@ -4,7 +4,11 @@
 //! how long each took, what could not be run on this machine and why, and last the summary of the tests.
 
 mod report;
+mod snapshots;
 mod steps;
+
+use std::collections::BTreeSet;
+use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -28,20 +32,28 @@ pub(crate) struct Options {
 /// What a step has to know of the run.
 struct Run {
     require_peers: bool,
-    /// Where tests that lack their tools write their names; [`report`] reads it.
-    skipped_tests: tempfile::NamedTempFile,
+    /// Where tests that lack their tools write their names, one a line.
+    skipped: tempfile::NamedTempFile,
+}
+
+impl Run {
+    /// Names of the tests that did not find their tools.
+    fn skipped_tests(&self) -> Result<BTreeSet<String>> {
+        let names = fs::read_to_string(self.skipped.path()).context("cannot read the names of skipped tests")?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let run = Run {
         require_peers: options.require_peers,
-        skipped_tests: tempfile::NamedTempFile::new().context("cannot make a file for the names of skipped tests")?,
+        skipped: tempfile::NamedTempFile::new().context("cannot make a file for the names of skipped tests")?,
     };
     let mut report = Report::default();
     let wanted =
         STEPS.iter().filter(|step| options.only.is_empty() || options.only.iter().any(|only| only == step.name));
     let result = wanted.into_iter().try_for_each(|step| run_step(step, options, &run, &mut report));
-    report.print(&run.skipped_tests);
+    report.print(&run.skipped_tests()?);
     result
 }
 

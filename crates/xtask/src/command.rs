@@ -58,7 +58,7 @@ pub(crate) fn run_and_keep(command: &mut Command, keep: impl Fn(&str) -> bool) -
     let mut kept = Vec::new();
     let result = pass_on(command, |line| {
         if keep(line) {
-            kept.push(line.trim().to_owned());
+            kept.push(line.trim_end().to_owned());
         }
     });
     (kept, result)

@@ -4,6 +4,7 @@
 
 mod closure;
 mod edges;
+mod links;
 mod policies;
 mod purity;
 mod reasons;
@@ -51,6 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     findings.extend(closure::check(options.bless)?);
     findings.extend(purity::check(&tree));
     findings.extend(text::check(&tree));
+    findings.extend(links::check(&tree));
     findings.extend(reasons::check(&tree));
     findings.extend(policies::check(&tree));
     if findings.is_empty() {

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::Run;
 use super::report::Report;
+use super::{Run, snapshots};
 use crate::command::{self, cargo, is_installed};
 use crate::{docs, manifests, metadata, tidy, vectors};
 
@@ -54,7 +54,11 @@ fn clippy() -> Result<()> {
 /// All targets are built first, since the tests start the binary and a test runner alone would not build it.
 fn test(run: &Run, report: &mut Report) -> Result<()> {
     command::run(&mut cargo(["build", "--workspace", "--all-targets", "--locked"]))?;
-    run_tests(&["--workspace", "--locked"], run, report)
+    let snapshots = tempfile::NamedTempFile::new().context("cannot make a file for the names of used snapshots")?;
+    let mut command = tests();
+    command.args(["--workspace", "--locked"]).env(snapshots::REFERENCES, snapshots.path());
+    run_tests(&mut command, run, report)?;
+    if run.skipped_tests()?.is_empty() { snapshots::check(snapshots.path()) } else { Ok(()) }
 }
 
 fn doc_test() -> Result<()> {
@@ -79,7 +83,7 @@ fn interop(run: &Run, report: &mut Report) -> Result<()> {
         "-D",
         "warnings",
     ]))?;
-    run_tests(&["--manifest-path", INTEROP, "--locked"], run, report)
+    run_tests(tests().args(["--manifest-path", INTEROP, "--locked"]), run, report)
 }
 
 fn doc() -> Result<()> {
@@ -102,15 +106,25 @@ fn each_crate() -> Result<()> {
     Ok(())
 }
 
-/// Runs tests with nextest, or without where it is not installed, and hands its closing lines to the report.
-fn run_tests(selected: &[&str], run: &Run, report: &mut Report) -> Result<()> {
-    let nextest = is_installed("cargo-nextest");
-    let mut command = if nextest { cargo(["nextest", "run", "--profile", profile()]) } else { cargo(["test"]) };
-    tell_about_peers(command.args(selected), run);
-    if !nextest {
-        return command::run(&mut command);
+/// nextest, or cargo's own test runner where it is not installed.
+fn tests() -> Command {
+    if has_nextest() { cargo(["nextest", "run", "--profile", profile()]) } else { cargo(["test"]) }
+}
+
+fn has_nextest() -> bool {
+    is_installed("cargo-nextest")
+}
+
+/// Runs tests by the contract of tests/peers/README.md and hands nextest's closing lines to the report.
+fn run_tests(command: &mut Command, run: &Run, report: &mut Report) -> Result<()> {
+    command.env("ATTESTRY_SKIPPED_FILE", run.skipped.path());
+    if run.require_peers {
+        command.env("ATTESTRY_REQUIRE_PEERS", "1");
     }
-    let (summary, result) = command::run_and_keep(&mut command, is_summary);
+    if !has_nextest() {
+        return command::run(command);
+    }
+    let (summary, result) = command::run_and_keep(command, is_summary);
     report.summary(summary);
     result
 }
@@ -118,14 +132,6 @@ fn run_tests(selected: &[&str], run: &Run, report: &mut Report) -> Result<()> {
 /// In CI every failure is wanted, not the first alone.
 fn profile() -> &'static str {
     if std::env::var_os("CI").is_some() { "ci" } else { "default" }
-}
-
-/// The contract of tests/peers/README.md: what tests do that need real tools.
-fn tell_about_peers(command: &mut Command, run: &Run) {
-    command.env("ATTESTRY_SKIPPED_FILE", run.skipped_tests.path());
-    if run.require_peers {
-        command.env("ATTESTRY_REQUIRE_PEERS", "1");
-    }
 }
 
 /// nextest's "Summary [  12.3s] 40 tests run: …", which stands in a line of its own.
