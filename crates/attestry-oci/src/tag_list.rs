@@ -1,0 +1,199 @@
+//! Adding an entry to a list that lives in one tag.
+//!
+//! Registries offer no compare-and-swap that they all honour: two writers read the same list and the second wipes
+//! out the first, silently (attack 68). So the list is read again after each write, once at once and once after
+//! anybody who had read the old list must have written it, and what was lost is put back.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use attestry_core::{Digest, Subject, strict_json};
+use bytes::Bytes;
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{Client, attach::to_json, budget::Budget, error::OciError};
+
+/// One kind of list: the fallback index of referrers, or a manifest of cosign's.
+pub(crate) trait TagList {
+    fn subject(&self) -> &Subject;
+    fn tag(&self) -> &str;
+    /// The member of the document that holds the entries.
+    fn member(&self) -> &'static str;
+    /// Whether two entries are one.
+    fn same(&self, a: &Value, b: &Value) -> bool;
+    async fn read(&self, budget: &Budget) -> Result<TagContent, OciError>;
+    /// Makes the document with `entries` from the one that is there, and pushes what it names.
+    async fn prepare(
+        &self,
+        document: Option<Value>,
+        entries: Vec<Value>,
+        budget: &Budget,
+    ) -> Result<(String, Value), OciError>;
+}
+
+/// What a tag holds.
+#[derive(Debug)]
+pub(crate) enum TagContent {
+    Absent,
+    /// Something else than a list, with its media type.
+    Other(String),
+    /// A list, as raw bytes.
+    Document {
+        body: Bytes,
+        etag: Option<String>,
+    },
+}
+
+/// Writes before giving up.
+const TRIES: u32 = 12;
+/// The longest list that is written: cosign reads no longer one.
+const MAX_ENTRIES: usize = 1000;
+/// Bounds on the wait for writers who had read the list before us.
+const SETTLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+impl Client {
+    /// Adds `entry` to the list and returns once it was read back together with every entry seen before. Says
+    /// whether the entry was there from the start, and the digest of the document that holds it.
+    pub(crate) async fn add_to_tag(
+        &self,
+        list: &impl TagList,
+        entry: Value,
+        budget: &Budget,
+    ) -> Result<(bool, Digest), OciError> {
+        let mut seen = vec![entry];
+        let mut state = Snapshot::read(list, budget).await?;
+        if state.has(list, &seen[0]) {
+            return Ok((true, state.digest));
+        }
+        for attempt in 1..=TRIES {
+            let started = Instant::now();
+            state.remember(list, &mut seen);
+            if seen.len() > MAX_ENTRIES {
+                return Err(OciError::TooLarge {
+                    what: "list of attachments",
+                    size: seen.len() as u64,
+                    limit: MAX_ENTRIES as u64,
+                });
+            }
+            self.write(list, state, &seen, budget).await?;
+            state = Snapshot::read(list, budget).await?;
+            if state.has_all(list, &seen) {
+                // Whoever read the list before our write has written theirs when this pause is over.
+                let pause = (started.elapsed() * 4).clamp(SETTLE.0, SETTLE.1);
+                tokio::time::sleep(pause + jitter(pause / 2)).await;
+                state = Snapshot::read(list, budget).await?;
+                if state.has_all(list, &seen) {
+                    return Ok((false, state.digest));
+                }
+            }
+            tracing::debug!(tag = list.tag(), attempt, "the list was overwritten by somebody else");
+            tokio::time::sleep(jitter(Duration::from_millis(50) * attempt)).await;
+            state = Snapshot::read(list, budget).await?;
+        }
+        Err(OciError::Contended {
+            tag: list.tag().to_owned(),
+            repository: list.subject().repository.to_string(),
+            tries: TRIES,
+        })
+    }
+
+    /// One write. That somebody else was faster (412) is no error: the list is read again anyway.
+    async fn write(
+        &self,
+        list: &impl TagList,
+        state: Snapshot,
+        seen: &[Value],
+        budget: &Budget,
+    ) -> Result<(), OciError> {
+        let repository = &list.subject().repository;
+        // What is there keeps its order; ours and what was lost follow.
+        let mut entries = state.entries;
+        for entry in seen.iter().skip(1).chain(&seen[..1]) {
+            if !entries.iter().any(|known| list.same(known, entry)) {
+                entries.push(entry.clone());
+            }
+        }
+        let (media_type, document) = list.prepare(state.document, entries, budget).await?;
+        let bytes = Bytes::from(to_json(&document));
+        let digest = Digest::of(&bytes);
+        let answer = self.put_manifest(repository, list.tag(), &media_type, bytes, state.etag, budget).await?;
+        if answer.status() == StatusCode::PRECONDITION_FAILED {
+            return Ok(());
+        }
+        self.accepted(repository, digest, answer).await.map(drop)
+    }
+}
+
+/// The list at one moment.
+struct Snapshot {
+    digest: Digest,
+    document: Option<Value>,
+    entries: Vec<Value>,
+    etag: Option<String>,
+}
+
+impl Snapshot {
+    async fn read(list: &impl TagList, budget: &Budget) -> Result<Self, OciError> {
+        let taken = |what: String| OciError::TagTaken {
+            tag: list.tag().to_owned(),
+            repository: list.subject().repository.to_string(),
+            what,
+        };
+        match list.read(budget).await? {
+            TagContent::Absent => Ok(Self { digest: Digest::of(""), document: None, entries: Vec::new(), etag: None }),
+            TagContent::Other(media_type) => Err(taken(format!("a document of type {media_type}"))),
+            TagContent::Document { body, etag, .. } => {
+                // Unknown members and the exact entries of others are kept as they are.
+                let document = strict_json::parse(&body).map_err(|_| taken("something that is no JSON".to_owned()))?;
+                let entries = document.get(list.member()).and_then(Value::as_array).cloned();
+                let entries = entries.ok_or_else(|| taken(format!("a document without {}", list.member())))?;
+                Ok(Self { digest: Digest::of(&body), document: Some(document), entries, etag })
+            }
+        }
+    }
+
+    fn has(&self, list: &impl TagList, entry: &Value) -> bool {
+        self.entries.iter().any(|known| list.same(known, entry))
+    }
+
+    fn has_all(&self, list: &impl TagList, seen: &[Value]) -> bool {
+        seen.iter().all(|entry| self.has(list, entry))
+    }
+
+    fn remember(&self, list: &impl TagList, seen: &mut Vec<Value>) {
+        for entry in &self.entries {
+            if !seen.iter().any(|known| list.same(known, entry)) {
+                seen.push(entry.clone());
+            }
+        }
+    }
+}
+
+/// Writers of this process take turns per subject, so that they do not race each other.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(Mutex<HashMap<Subject, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    pub(crate) async fn of(&self, subject: &Subject) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Turns that nobody holds or waits for are dropped.
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(subject.clone()).or_default())
+        };
+        turn.lock_owned().await
+    }
+}
+
+/// Something between nothing and `most`, so that writers that met once do not meet again. The standard library's
+/// seeded hasher is random enough for that.
+fn jitter(most: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0_u8) % 1000;
+    most.mul_f64(f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0)
+}
