@@ -186,7 +186,7 @@ pub fn normal_host(text: &str) -> Result<String, ReferenceError> {
     let bad = || ReferenceError::Host(cut(text));
     let (name, port) = if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or_else(bad)?;
-        let address: std::net::Ipv6Addr = address.parse().map_err(|_| bad())?;
+        let address: core::net::Ipv6Addr = address.parse().map_err(|_| bad())?;
         (format!("[{address}]"), if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or_else(bad)?) })
     } else {
         let (name, port) = match text.split_once(':') {
