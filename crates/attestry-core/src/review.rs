@@ -225,15 +225,14 @@ impl Review {
         Digest::of(self.to_bytes())
     }
 
-    /// Every reason in the review, findings first, requirements in order, alternatives last.
+    /// Every reason against trust, findings first, then by policy and requirement, alternatives last. What is met
+    /// has none, whatever its alternatives say.
     pub fn reasons(&self) -> impl Iterator<Item = &Reason> {
         let of_policies = self.policies.iter().flat_map(|policy| {
-            policy.reasons.iter().chain(
-                policy
-                    .requirements
-                    .iter()
-                    .flat_map(|r| r.reasons.iter().chain(r.alternatives.iter().flat_map(|a| a.reasons.iter()))),
-            )
+            let unproven = policy.requirements.iter().filter(|requirement| requirement.outcome != Outcome::Met);
+            policy.reasons.iter().chain(unproven.flat_map(|requirement| {
+                requirement.reasons.iter().chain(requirement.alternatives.iter().flat_map(|a| a.reasons.iter()))
+            }))
         });
         self.findings.iter().chain(of_policies)
     }

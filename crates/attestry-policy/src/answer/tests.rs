@@ -1,0 +1,143 @@
+//! Verdicts under every mode, tag rule and use.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use attestry_core::{
+    Digest, Timestamp,
+    review::{Outcome, RequirementReview, ReviewedSubject},
+};
+
+use super::*;
+
+struct Case {
+    verdict: Verdict,
+    codes: &'static [ReasonCode],
+    mode: Mode,
+    unknown: OnUndeterminable,
+    tags: TagRule,
+    pinned: bool,
+    usage: Use,
+}
+
+const TRUSTED: Case = Case {
+    verdict: Verdict::Trusted,
+    codes: &[],
+    mode: Mode::Enforce,
+    unknown: OnUndeterminable::Deny,
+    tags: TagRule::Pin,
+    pinned: true,
+    usage: Use::Pod,
+};
+
+fn review(case: &Case) -> Review {
+    let repository: attestry_core::Repository = "registry.example/app".parse().unwrap();
+    let (api_version, kind, engine) = Review::header();
+    let outcome = match case.verdict {
+        Verdict::Trusted => Outcome::Met,
+        Verdict::Undeterminable => Outcome::Undeterminable,
+        Verdict::Untrusted => Outcome::Unmet,
+    };
+    Review {
+        api_version,
+        kind,
+        repository: repository.clone(),
+        subject: Some(ReviewedSubject { repository, digest: Digest::of("x"), media_type: None }),
+        namespace: None,
+        verdict: case.verdict,
+        findings: Vec::new(),
+        policies: vec![PolicyReview {
+            name: "production".into(),
+            mode: case.mode,
+            on_undeterminable: case.unknown,
+            tags: case.tags,
+            verdict: case.verdict,
+            reasons: Vec::new(),
+            requirements: vec![RequirementReview {
+                name: "signed".into(),
+                kind: "signature".into(),
+                outcome,
+                reasons: case.codes.iter().map(|code| Reason::new(*code, "why")).collect(),
+                proofs: Vec::new(),
+                alternatives: Vec::new(),
+            }],
+        }],
+        policy_set: Digest::of("set"),
+        evidence: Digest::of("evidence"),
+        engine,
+        evaluated_at: Timestamp::UNIX_EPOCH,
+        valid_until: None,
+    }
+}
+
+/// `expected`: allowed, codes of the denials, codes of the warnings.
+fn check(case: &Case, expected: (bool, &[ReasonCode], &[ReasonCode])) {
+    let text = if case.pinned { format!("registry.example/app@{}", Digest::of("x")) } else { "registry.example/app:v1".into() };
+    let answer = answer(&review(case), &text.parse().unwrap(), case.usage, NoPolicy::Deny, Strictness::AsWritten);
+    let codes = |objections: &[Objection]| objections.iter().map(|o| o.reason.code).collect::<Vec<_>>();
+    let found = (answer.allowed, codes(&answer.denials), codes(&answer.warnings));
+    assert_eq!((found.0, &found.1[..], &found.2[..]), expected, "{text} {:?} {:?} {:?}", case.verdict, case.mode, case.usage);
+}
+
+#[test]
+fn the_answer_follows_verdict_and_mode() {
+    const MISSING: &[ReasonCode] = &[ReasonCode::SignatureMissing];
+    let untrusted = Case { verdict: Verdict::Untrusted, codes: MISSING, ..TRUSTED };
+    check(&TRUSTED, (true, &[], &[]));
+    check(&untrusted, (false, MISSING, &[]));
+    check(&Case { mode: Mode::Warn, ..untrusted }, (true, &[], MISSING));
+    check(&Case { mode: Mode::Audit, ..untrusted }, (true, &[], &[]));
+    check(&Case { usage: Use::Template, ..untrusted }, (false, MISSING, &[]));
+}
+
+#[test]
+fn danger_warn_covers_outages_and_nothing_else() {
+    const OUTAGE: &[ReasonCode] = &[ReasonCode::RegistryThrottled];
+    const MIXED: &[ReasonCode] = &[ReasonCode::RegistryMalformed, ReasonCode::RegistryThrottled];
+    let unknown = Case { verdict: Verdict::Undeterminable, codes: OUTAGE, ..TRUSTED };
+    check(&unknown, (false, OUTAGE, &[]));
+    let lax = OnUndeterminable::DangerWarn;
+    check(&Case { unknown: lax, ..unknown }, (true, &[], OUTAGE));
+    check(&Case { unknown: lax, codes: MIXED, ..unknown }, (false, &[ReasonCode::RegistryMalformed], &[]));
+    check(&Case { unknown: lax, codes: &[ReasonCode::RegistryDenied], ..unknown }, (false, &[ReasonCode::RegistryDenied], &[]));
+    check(&Case { usage: Use::Template, ..unknown }, (true, &[], OUTAGE));
+}
+
+#[test]
+fn tags_are_a_finding_on_the_reference() {
+    let tag = Case { pinned: false, ..TRUSTED };
+    let mutable: &[ReasonCode] = &[ReasonCode::TagMutable];
+    let unpinned: &[ReasonCode] = &[ReasonCode::TagNotPinned];
+    for (tags, usage, expected) in [
+        (TagRule::Deny, Use::Pod, (false, mutable, &[][..])),
+        (TagRule::Deny, Use::Template, (false, mutable, &[])),
+        (TagRule::Deny, Use::Advice, (false, mutable, &[])),
+        (TagRule::Pin, Use::Pod, (false, unpinned, &[])),
+        (TagRule::Pin, Use::Template, (true, &[], &[])),
+        (TagRule::Pin, Use::Advice, (true, &[], unpinned)),
+        (TagRule::DangerResolve, Use::Pod, (true, &[], mutable)),
+        (TagRule::DangerResolve, Use::Template, (true, &[], &[])),
+        (TagRule::DangerResolve, Use::Advice, (true, &[], mutable)),
+    ] {
+        check(&Case { tags, usage, ..tag }, expected);
+    }
+    check(&Case { tags: TagRule::Deny, mode: Mode::Warn, ..tag }, (true, &[], mutable));
+}
+
+#[test]
+fn a_revocation_beats_modes_and_no_policy_is_configured() {
+    let reference: Reference = "registry.example/app@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".parse().unwrap();
+    let mut review = review(&Case { mode: Mode::Audit, ..TRUSTED });
+    review.findings = vec![Reason::new(ReasonCode::Revoked, "why")];
+    assert!(!answer(&review, &reference, Use::Pod, NoPolicy::Allow, Strictness::AsWritten).allowed);
+    review.findings = vec![Reason::new(ReasonCode::NoPolicy, "why")];
+    review.policies.clear();
+    assert!(!answer(&review, &reference, Use::Pod, NoPolicy::Deny, Strictness::AsWritten).allowed);
+    assert!(answer(&review, &reference, Use::Pod, NoPolicy::Allow, Strictness::AsWritten).allowed);
+}
+
+#[test]
+fn strict_counts_every_policy() {
+    let case = Case { verdict: Verdict::Untrusted, codes: &[ReasonCode::KeyUnknown], mode: Mode::Audit, ..TRUSTED };
+    let reference: Reference = format!("registry.example/app@{}", Digest::of("x")).parse().unwrap();
+    assert!(answer(&review(&case), &reference, Use::Advice, NoPolicy::Deny, Strictness::AsWritten).allowed);
+    assert!(!answer(&review(&case), &reference, Use::Advice, NoPolicy::Deny, Strictness::Strict).allowed);
+}

@@ -1,0 +1,352 @@
+//! The review: one subject judged under one policy set, and what must be read to judge it.
+//!
+//! [`Session::needs`] and [`Session::review`] are the same evaluation: one returns what is still to be read, the
+//! other the verdict. A session remembers what it has verified, so that each round of a collection does only what
+//! is new; with or without that memory the answer is the same.
+
+mod attested;
+mod facts;
+mod judgement;
+mod platforms;
+mod provenance;
+
+use attestry_core::{
+    Digest, Evidence, Need, Needs, Reason, ReasonCode, Repository, Review, Timestamp, Verdict,
+    manifest::Manifest,
+    review::{Outcome, PolicyReview, Proof, RequirementReview, ReviewedSubject},
+};
+
+use attested::{Attested, Memo, Want};
+use judgement::{Judgement, earlier};
+use platforms::{Runnable, Shape, shape};
+
+use crate::{
+    base::ImageLayers,
+    compile::{BaseImage, Matches, Namespace, Policy, PolicySet, Requirement, RequirementKind, Revoked},
+    document::PlatformRule,
+};
+
+/// What selects policies: where the image comes from and where it is to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewRequest {
+    /// The repository, in normal form.
+    pub repository: Repository,
+    /// The namespace, where there is one.
+    pub namespace: Option<Namespace>,
+}
+
+/// One judgement in the making.
+#[derive(Debug)]
+pub struct Session<'a> {
+    set: &'a PolicySet,
+    request: &'a ReviewRequest,
+    now: Timestamp,
+    memo: Memo,
+}
+
+impl PolicySet {
+    /// Begins to judge a subject at `now`.
+    pub fn session<'a>(&'a self, request: &'a ReviewRequest, now: Timestamp) -> Session<'a> {
+        Session { set: self, request, now, memo: Memo::default() }
+    }
+
+    /// The policies that are about this request, or might be.
+    fn matching<'a>(&'a self, request: &'a ReviewRequest) -> impl Iterator<Item = (&'a Policy, Matches)> {
+        let matched = |policy: &'a Policy| (policy, policy.matches(&request.repository, request.namespace.as_ref()));
+        self.policies().iter().map(matched).filter(|(_, matches)| *matches != Matches::No)
+    }
+}
+
+/// One policy as evaluated.
+struct Evaluated {
+    review: PolicyReview,
+    needs: Needs,
+    valid_until: Option<Timestamp>,
+}
+
+impl Session<'_> {
+    /// What is still to be read, given what was read. Empty means that nothing more can turn the verdict.
+    pub fn needs(&mut self, evidence: &Evidence) -> Needs {
+        let Some(digest) = evidence.digest else { return Needs::new() };
+        // What is revoked or matches no policy stays refused whatever is read.
+        if self.findings(evidence).0.iter().any(|finding| finding.code == ReasonCode::Revoked) {
+            return Needs::new();
+        }
+        let evaluated = self.evaluate(evidence);
+        let mut needs: Needs = evaluated.into_iter().flat_map(|policy| policy.needs).collect();
+        // The subject itself is always read: what no registry holds was not judged.
+        needs.extend(attested::first_needs(digest, evidence));
+        needs.retain(|need| !evidence.settled(need));
+        needs
+    }
+
+    /// The verdict over what was read.
+    pub fn review(&mut self, evidence: &Evidence) -> Review {
+        let (findings, mut valid_until) = self.findings(evidence);
+        let evaluated = self.evaluate(evidence);
+        let worst_policy = evaluated.iter().map(|policy| policy.review.verdict).max();
+        // A finding is final; without any policy nothing was proven.
+        let verdict = if findings.is_empty() { worst_policy.unwrap_or(Verdict::Untrusted) } else { Verdict::Untrusted };
+        for policy in &evaluated {
+            valid_until = earlier(valid_until, policy.valid_until);
+        }
+        let (api_version, kind, engine) = Review::header();
+        Review {
+            api_version,
+            kind,
+            repository: evidence.repository.clone(),
+            subject: evidence.digest.map(|digest| ReviewedSubject {
+                repository: evidence.repository.clone(),
+                digest,
+                media_type: evidence.document(&digest).map(|document| document.media_type.clone()),
+            }),
+            namespace: self.request.namespace.as_ref().map(|namespace| namespace.name.clone()),
+            verdict,
+            findings,
+            policies: evaluated.into_iter().map(|policy| policy.review).collect(),
+            policy_set: self.set.digest(),
+            evidence: evidence.name(),
+            engine,
+            evaluated_at: self.now,
+            valid_until: valid_until.filter(|_| verdict == Verdict::Trusted),
+        }
+    }
+
+    /// What holds whatever the policies say, and when a revocation yet to come would count.
+    fn findings(&self, evidence: &Evidence) -> (Vec<Reason>, Option<Timestamp>) {
+        let mut findings = Vec::new();
+        let mut until = None;
+        for digest in judged_digests(evidence) {
+            for revocation in self.set.revocations().iter().filter(|r| r.revoked == Revoked::Digest(digest)) {
+                match revocation.since {
+                    // Nothing proves when an image was made, so `since` only says when the entry begins to count.
+                    Some(since) if self.now < since => until = earlier(until, Some(since)),
+                    _ => {
+                        let message = format!("{digest} is revoked: {}", revocation.reason);
+                        findings.push(Reason::new(ReasonCode::Revoked, message).with("revocation", revocation.id));
+                    }
+                }
+            }
+        }
+        if self.set.matching(self.request).next().is_none() {
+            let message = format!("no policy matches {}", self.request.repository);
+            findings.push(Reason::new(ReasonCode::NoPolicy, message));
+        }
+        (findings, until)
+    }
+
+    fn evaluate(&mut self, evidence: &Evidence) -> Vec<Evaluated> {
+        let matching: Vec<(&Policy, Matches)> = self.set.matching(self.request).collect();
+        matching
+            .into_iter()
+            .map(|(policy, matches)| match matches {
+                Matches::NamespaceUnknown => self.namespace_unknown(policy),
+                Matches::Yes | Matches::No => self.policy(policy, evidence),
+            })
+            .collect()
+    }
+
+    fn namespace_unknown(&self, policy: &Policy) -> Evaluated {
+        let message = format!("policy {} selects by namespace, and what it asks of the namespace is not known", policy.name);
+        let reason = Reason::new(ReasonCode::NamespaceUnknown, message).with("policy", &policy.name);
+        let review = policy_review(policy, Verdict::Undeterminable, vec![reason], Vec::new());
+        Evaluated { review, needs: Needs::new(), valid_until: None }
+    }
+
+    fn policy(&mut self, policy: &Policy, evidence: &Evidence) -> Evaluated {
+        let mut needs = Needs::new();
+        let mut valid_until = None;
+        let mut requirements = Vec::new();
+        for requirement in &policy.require {
+            let (review, judgement) = self.requirement(policy, requirement, evidence);
+            needs.extend(judgement.needs);
+            valid_until = earlier(valid_until, judgement.valid_until);
+            requirements.push(review);
+        }
+        let worst = requirements.iter().map(|r: &RequirementReview| r.outcome).max();
+        let verdict = worst.map_or(Verdict::Untrusted, Verdict::from);
+        Evaluated { review: policy_review(policy, verdict, Vec::new(), requirements), needs, valid_until }
+    }
+
+    fn requirement(&mut self, policy: &Policy, requirement: &Requirement, evidence: &Evidence) -> (RequirementReview, Judgement) {
+        let mut alternatives = Vec::new();
+        let judgement = match (&requirement.kind, evidence.digest) {
+            // The tag could not be resolved: nothing is known of anything.
+            (_, None) => Judgement::undeterminable(evidence.gaps.iter().map(|gap| gap.reason()).collect(), Needs::new()),
+            (RequirementKind::AnyOf(options), Some(_)) => {
+                let mut whole: Option<Judgement> = None;
+                let mut needs = Needs::new();
+                for option in options {
+                    let (review, judgement) = self.requirement(policy, option, evidence);
+                    alternatives.push(review);
+                    // Alternatives are read side by side: none is better than another.
+                    needs.extend(judgement.needs.clone());
+                    whole = Some(match whole {
+                        None => judgement,
+                        Some(so_far) => so_far.or(judgement),
+                    });
+                }
+                let mut whole = whole.unwrap_or_else(|| Judgement::unmet(Vec::new()));
+                whole.needs = if whole.outcome == Outcome::Met { Needs::new() } else { needs };
+                whole
+            }
+            (kind, Some(digest)) => self.judge(policy, kind, std::ptr::from_ref(requirement) as usize, digest, evidence),
+        };
+        let review = RequirementReview {
+            name: requirement.name.clone(),
+            kind: requirement.kind.as_str().to_owned(),
+            outcome: judgement.outcome,
+            reasons: judgement.reasons.clone(),
+            proofs: judgement.proofs.clone(),
+            alternatives,
+        };
+        (review, judgement)
+    }
+
+    fn judge(&mut self, policy: &Policy, kind: &RequirementKind, place: usize, digest: Digest, evidence: &Evidence) -> Judgement {
+        let want = match kind {
+            RequirementKind::Signature(signature) => Want::from(signature),
+            RequirementKind::Attestation(attestation) => Want::from(attestation),
+            RequirementKind::Provenance(provenance) => Want::from(provenance),
+            RequirementKind::BaseImage(base) => return self.base_image(base, digest, evidence),
+            RequirementKind::Digests(listed) => {
+                let judge = |digest: Digest| match listed.contains(&digest) {
+                    true => Judgement::met(vec![listed_proof(digest)], None),
+                    false => Judgement::unmet_because(Reason::new(ReasonCode::DigestNotListed, format!("{digest} is not listed"))),
+                };
+                return by_platform(policy.platforms, digest, evidence, judge);
+            }
+            // Compiling refuses an anyOf inside an anyOf.
+            RequirementKind::AnyOf(_) => return Judgement::unmet(Vec::new()),
+        };
+        let mut attested = Attested { set: self.set, now: self.now, evidence, memo: &mut self.memo };
+        by_platform(policy.platforms, digest, evidence, |digest| attested.judge(digest, &want, place))
+    }
+
+    /// A base is a property of each platform's layers, so every platform is judged whatever `platforms` says.
+    fn base_image(&self, base: &BaseImage, digest: Digest, evidence: &Evidence) -> Judgement {
+        by_platform(PlatformRule::EveryPlatform, digest, evidence, |digest| {
+            self.base_of_platform(base, digest, evidence).unwrap_or_else(|unknown| unknown)
+        })
+    }
+
+    fn base_of_platform(&self, base: &BaseImage, digest: Digest, evidence: &Evidence) -> Result<Judgement, Judgement> {
+        let manifest = match platforms::manifest(evidence, digest)? {
+            Manifest::Image(manifest) => manifest,
+            Manifest::Index(_) => {
+                let message = format!("{digest} is an index where the manifest of one platform belongs");
+                return Ok(Judgement::unmet_because(Reason::new(ReasonCode::BaseUnknown, message)));
+            }
+        };
+        let config = facts::config(evidence, &manifest.config)?;
+        let layers: Vec<Digest> = manifest.layers.iter().map(|layer| layer.digest).collect();
+        let claimed_base = manifest.annotations.get("org.opencontainers.image.base.digest").map(String::as_str);
+        let image = ImageLayers { digest, layers: &layers, diff_ids: &config.diff_ids, claimed_base };
+        let assessment = base.assess(image, self.now);
+        Ok(match (assessment.reason, assessment.found) {
+            (Some(reason), _) => Judgement::unmet_because(reason),
+            (None, Some(found)) => {
+                let details = [
+                    ("base", found.base.name.clone()),
+                    ("build", found.build.added_at.to_string()),
+                    ("catalog", found.catalog.name.clone()),
+                    ("owner", found.base.owner.clone()),
+                ];
+                let details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                let proof = Proof { subject: Some(digest), details, ..Proof::default() };
+                Judgement::met(vec![proof], assessment.valid_until)
+            }
+            (None, None) => Judgement::unmet_because(Reason::new(ReasonCode::BaseUnknown, format!("{digest} stands on no known base"))),
+        })
+    }
+}
+
+/// Judges the subject itself, each runnable child of an index, or either, as the rule says.
+fn by_platform(
+    rule: PlatformRule,
+    digest: Digest,
+    evidence: &Evidence,
+    mut judge: impl FnMut(Digest) -> Judgement,
+) -> Judgement {
+    match rule {
+        PlatformRule::Index => judge(digest),
+        PlatformRule::EveryPlatform => match shape(evidence, digest) {
+            Shape::Image => judge(digest),
+            Shape::Index(children) => every_platform(children, judge),
+            Shape::Unknown(unknown) => unknown,
+        },
+        PlatformRule::IndexOrEveryPlatform => {
+            let own = judge(digest);
+            if own.outcome == Outcome::Met {
+                return own;
+            }
+            match shape(evidence, digest) {
+                Shape::Image => own,
+                // Children only where the index itself does not suffice.
+                Shape::Index(_) if !own.needs.is_empty() => own,
+                Shape::Index(children) => own.or(every_platform(children, judge)),
+                Shape::Unknown(unknown) => {
+                    // Whether there are children is part of the picture, and is read beside the attachments.
+                    let mut needs = own.needs.clone();
+                    needs.extend(unknown.needs.clone());
+                    Judgement { needs, ..own.or(unknown) }
+                }
+            }
+        }
+    }
+}
+
+fn every_platform(children: Vec<Runnable>, mut judge: impl FnMut(Digest) -> Judgement) -> Judgement {
+    let mut whole: Option<Judgement> = None;
+    for child in children {
+        let mut judgement = judge(child.digest).tagged("platform", &child.platform);
+        for proof in &mut judgement.proofs {
+            proof.platform = Some(child.platform.clone());
+        }
+        if judgement.outcome == Outcome::Unmet {
+            let why = judgement.reasons.first().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let message = format!("platform {} ({}) is not proven{why}", child.platform, child.digest);
+            let reason = Reason::new(ReasonCode::PlatformUnproven, message).with("platform", &child.platform);
+            judgement.reasons.push(reason);
+        }
+        whole = Some(match whole {
+            None => judgement,
+            Some(so_far) => so_far.and(judgement),
+        });
+    }
+    // "Every platform" of an index without any would be true of nothing.
+    whole.unwrap_or_else(|| {
+        Judgement::unmet_because(Reason::new(ReasonCode::PlatformUnproven, "the index has no runnable child"))
+    })
+}
+
+fn listed_proof(digest: Digest) -> Proof {
+    Proof { subject: Some(digest), details: [("listed".to_owned(), digest.to_string())].into(), ..Proof::default() }
+}
+
+fn policy_review(policy: &Policy, verdict: Verdict, reasons: Vec<Reason>, requirements: Vec<RequirementReview>) -> PolicyReview {
+    PolicyReview {
+        name: policy.name.clone(),
+        mode: policy.mode,
+        on_undeterminable: policy.on_undeterminable,
+        tags: policy.tags,
+        verdict,
+        reasons,
+        requirements,
+    }
+}
+
+/// The subject and, where it is an index that was read, its runnable children: any of them may run.
+fn judged_digests(evidence: &Evidence) -> Vec<Digest> {
+    let Some(digest) = evidence.digest else { return Vec::new() };
+    let mut digests = vec![digest];
+    if evidence.settled(&Need::Manifest { digest })
+        && let Shape::Index(children) = shape(evidence, digest)
+    {
+        digests.extend(children.into_iter().map(|child| child.digest));
+    }
+    digests
+}
+
+#[cfg(test)]
+mod tests;
