@@ -67,6 +67,8 @@ pub enum Place {
 
 /// Reads of a listing after a write; registries with several nodes may lag behind.
 const READ_BACKS: u32 = 5;
+/// Attachments that are compared with a new one.
+const MAX_COMPARED: usize = 128;
 const READ_BACK_PAUSE: Duration = Duration::from_millis(200);
 
 impl Client {
@@ -101,7 +103,7 @@ impl Client {
         let digest = Digest::of(&bytes);
         let answer =
             self.put_manifest(repository, &digest.to_string(), OCI_MANIFEST, bytes.clone(), None, &budget).await?;
-        let outcome = self.accepted(repository, digest, answer).await?;
+        let outcome = self.accepted(repository, digest, answer, &budget).await?;
 
         let place = if outcome.oci_subject {
             self.read_back(subject, digest, &budget).await?;
@@ -134,7 +136,7 @@ impl Client {
         if let Some(fault) = listing.fault {
             return Err(fault.error(repository.host()));
         }
-        for entry in listing.entries {
+        for entry in listing.entries.into_iter().take(MAX_COMPARED) {
             // An entry that cannot be read is not ours to judge; ours is written beside it.
             let Ok(document) = self.manifest(repository, entry.digest, budget).await else { continue };
             let Ok(Manifest::Image(manifest)) = Manifest::parse(&document.media_type, &document.bytes) else {

@@ -209,11 +209,15 @@ impl DockerConfig {
 /// Runs `docker-credential-NAME get`. A failure is a fault and not "anonymous": a wrong identity would otherwise
 /// look like a missing permission.
 async fn ask_helper(helper: &str, host: &str) -> Result<Option<Secret>, Fault> {
-    let failed = |what: &str| Fault::denied(format!("the credential helper docker-credential-{helper} {what}"));
     if helper.is_empty() || !helper.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         return Err(Fault::denied("the name of the credential helper in config.json is no plain name"));
     }
-    let mut child = Command::new(format!("docker-credential-{helper}"))
+    ask_program(&format!("docker-credential-{helper}"), host).await
+}
+
+async fn ask_program(program: &str, host: &str) -> Result<Option<Secret>, Fault> {
+    let failed = |what: &str| Fault::denied(format!("the credential helper {program} {what}"));
+    let mut child = Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

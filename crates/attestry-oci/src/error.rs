@@ -114,6 +114,16 @@ pub enum OciError {
         /// What was found.
         what: String,
     },
+    /// The list in a tag holds as many entries as readers look at.
+    #[error("the tag {tag} in {repository} lists {limit} attachments already; remove surplus ones")]
+    ListFull {
+        /// The tag.
+        tag: String,
+        /// The repository.
+        repository: String,
+        /// The bound.
+        limit: usize,
+    },
     /// Others kept writing the same tag.
     #[error(
         "the tag {tag} in {repository} was rewritten by others {tries} times and entries were lost each time; try again"

@@ -3,7 +3,7 @@
 //! Trust, addresses and redirects are decided here, so nothing else in attestry builds a `reqwest::Client`: not
 //! the signing side, not the Sigstore builders, which are given one.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::{
@@ -37,12 +37,19 @@ pub struct HttpOptions {
 }
 
 /// An HTTP proxy. The proxy resolves names itself, so addresses of what lies behind it are the proxy's to check.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ProxyOptions {
     /// Where https connections go, for example `http://proxy.example:3128`.
     pub https: Url,
     /// Hosts, domains and networks that are reached directly, as in `NO_PROXY`.
     pub no_proxy: Vec<String>,
+}
+
+impl fmt::Debug for ProxyOptions {
+    /// The URL may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyOptions").field("https", &self.https.host_str()).finish_non_exhaustive()
+    }
 }
 
 /// Builds a client: rustls with aws-lc-rs passed in (no process-wide provider), HTTP/2 by ALPN, connections kept,

@@ -55,7 +55,7 @@ impl Client {
         let digest = Digest::of(&bytes);
         let name = tag.map_or_else(|| digest.to_string(), str::to_owned);
         let answer = self.put_manifest(repository, &name, media_type, bytes, None, &budget).await?;
-        self.accepted(repository, digest, answer).await
+        self.accepted(repository, digest, answer, &budget).await
     }
 
     /// The digest, and whether the blob was there already.
@@ -77,6 +77,9 @@ impl Client {
         let answer = send(Call::write(repository, Method::HEAD, blob)).await?;
         match answer.status() {
             StatusCode::OK => return Ok((digest, true)),
+            // Where content is kept elsewhere, the registry says so only for what it has; the place itself is signed
+            // for GET and would refuse a HEAD.
+            status if status.is_redirection() => return Ok((digest, true)),
             StatusCode::NOT_FOUND => {}
             // Only GET is sure to be known; uploading what is there already harms nothing.
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {}
@@ -94,7 +97,7 @@ impl Client {
         match answer.status() {
             StatusCode::CREATED => return Ok((digest, false)),
             StatusCode::ACCEPTED => {}
-            _ => return Err(self.rejected(host, answer).await),
+            _ => return Err(self.rejected(host, answer, budget).await),
         }
 
         let mut place = upload_location(&registry, &answer).map_err(|fault| fault.error(host))?;
@@ -103,7 +106,7 @@ impl Client {
         call.body = Some((bytes, "application/octet-stream".to_owned()));
         let answer = send(call).await?;
         if answer.status() != StatusCode::CREATED {
-            return Err(self.rejected(host, answer).await);
+            return Err(self.rejected(host, answer, budget).await);
         }
         Ok((digest, false))
     }
@@ -136,10 +139,11 @@ impl Client {
         repository: &Repository,
         digest: Digest,
         answer: Answer,
+        budget: &Budget,
     ) -> Result<PushOutcome, OciError> {
         let host = repository.host();
         if !answer.status().is_success() {
-            return Err(self.rejected(host, answer).await);
+            return Err(self.rejected(host, answer, budget).await);
         }
         // A registry that stores other bytes than it was given would list something that nobody signed.
         if let Some(said) = answer.header(&CONTENT_DIGEST).filter(|said| *said != digest.to_string()) {
@@ -149,10 +153,10 @@ impl Client {
         Ok(PushOutcome { digest, oci_subject: answer.header(&OCI_SUBJECT).is_some() })
     }
 
-    pub(crate) async fn rejected(&self, host: &str, answer: Answer) -> OciError {
+    async fn rejected(&self, host: &str, answer: Answer, budget: &Budget) -> OciError {
         let status = answer.status();
         let fault = answer.fault();
-        let message = answer.refusal(self.transport.limits.small).await;
+        let message = answer.refusal(self.transport.limits.small, budget).await;
         match status.as_u16() {
             401 | 403 => OciError::Denied { host: host.to_owned(), detail: fault.detail },
             408 | 429 | 500..=599 => fault.error(host),

@@ -87,6 +87,8 @@ pub(crate) struct Registries {
     /// Plain-HTTP hosts in normal form.
     plain: Arc<[String]>,
     elsewhere: Arc<LazyHttp>,
+    /// For registries without an entry that speak plain HTTP.
+    without_tls: Arc<LazyHttp>,
 }
 
 /// One registry, ready to be talked to.
@@ -136,14 +138,16 @@ impl Registries {
         let unlisted = &options.unlisted;
         let plain: Arc<[String]> = unlisted.plain_http.iter().map(|host| read_host(host)).collect::<Result<_, _>>()?;
         let elsewhere = http(unlisted.private, false, &None);
+        let without_tls = http(unlisted.private, true, &None);
         let mut listed = HashMap::new();
         for entry in &options.registries {
             let host = read_host(&entry.host)?;
             let plain_http = entry.plain_http || (is_loopback(&host) && entry.ca.is_none());
+            let needs_no_roots = plain_http && entry.token_realms.is_empty() && entry.blob_hosts.is_empty();
             let registry = Registry {
                 origin: origin_of(&host, plain_http)?,
                 credentials: entry.credentials.clone(),
-                http: http(entry.private, plain_http && entry.token_realms.is_empty(), &entry.ca),
+                http: http(entry.private, needs_no_roots, &entry.ca),
                 elsewhere: Arc::clone(&elsewhere),
                 token_realms: entry.token_realms.iter().map(|realm| read_realm(realm)).collect::<Result<_, _>>()?,
                 blob_hosts: entry.blob_hosts.iter().map(|host| read_host(host)).collect::<Result<_, _>>()?,
@@ -157,7 +161,7 @@ impl Registries {
             }
         }
         elsewhere.check()?;
-        Ok(Self { listed, unlisted: unlisted.clone(), plain, elsewhere })
+        Ok(Self { listed, unlisted: unlisted.clone(), plain, elsewhere, without_tls })
     }
 
     /// The registry of a repository, or why it may not be talked to.
@@ -178,7 +182,7 @@ impl Registries {
             host: host.to_owned(),
             origin,
             credentials: self.unlisted.credentials.clone(),
-            http: Arc::clone(&self.elsewhere),
+            http: Arc::clone(if plain_http { &self.without_tls } else { &self.elsewhere }),
             elsewhere: Arc::clone(&self.elsewhere),
             token_realms: Vec::new(),
             blob_hosts: Vec::new(),

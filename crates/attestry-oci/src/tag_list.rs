@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use attestry_core::{Digest, Subject, strict_json};
+use attestry_core::{Digest, GapCause, Subject, strict_json};
 use bytes::Bytes;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -52,6 +52,8 @@ pub(crate) enum TagContent {
 
 /// Writes before giving up.
 const TRIES: u32 = 12;
+/// Failures of the registry (5xx) that are waited out.
+const FAILURES: u32 = 3;
 /// The longest list that is written: cosign reads no longer one.
 const MAX_ENTRIES: usize = 1000;
 /// Bounds on the wait for writers who had read the list before us.
@@ -71,36 +73,58 @@ impl Client {
         if state.has(list, &seen[0]) {
             return Ok((true, state.digest));
         }
+        let mut failures = 0;
         for attempt in 1..=TRIES {
             let started = Instant::now();
             state.remember(list, &mut seen);
             if seen.len() > MAX_ENTRIES {
-                return Err(OciError::TooLarge {
-                    what: "list of attachments",
-                    size: seen.len() as u64,
-                    limit: MAX_ENTRIES as u64,
+                return Err(OciError::ListFull {
+                    tag: list.tag().to_owned(),
+                    repository: list.subject().repository.to_string(),
+                    limit: MAX_ENTRIES,
                 });
             }
-            self.write(list, state, &seen, budget).await?;
-            state = Snapshot::read(list, budget).await?;
-            if state.has_all(list, &seen) {
-                // Whoever read the list before our write has written theirs when this pause is over.
-                let pause = (started.elapsed() * 4).clamp(SETTLE.0, SETTLE.1);
-                tokio::time::sleep(pause + jitter(pause / 2)).await;
-                state = Snapshot::read(list, budget).await?;
-                if state.has_all(list, &seen) {
-                    return Ok((false, state.digest));
+            let written = self.write_and_read(list, state, &seen, started, budget).await;
+            state = match written {
+                Ok(state) if state.has_all(list, &seen) => return Ok((false, state.digest)),
+                Ok(state) => state,
+                // Registries on plain files fail while a tag is being rewritten by somebody else; whether our
+                // write was done is seen when the list is read again.
+                Err(OciError::Transport { cause: GapCause::Unreachable, .. }) if failures < FAILURES => {
+                    failures += 1;
+                    tokio::time::sleep(SETTLE.0).await;
+                    Snapshot::read(list, budget).await?
                 }
-            }
+                Err(error) => return Err(error),
+            };
             tracing::debug!(tag = list.tag(), attempt, "the list was overwritten by somebody else");
             tokio::time::sleep(jitter(Duration::from_millis(50) * attempt)).await;
-            state = Snapshot::read(list, budget).await?;
         }
         Err(OciError::Contended {
             tag: list.tag().to_owned(),
             repository: list.subject().repository.to_string(),
             tries: TRIES,
         })
+    }
+
+    /// Writes the list and reads it again: at once, and if everything is there, once more after a pause.
+    async fn write_and_read(
+        &self,
+        list: &impl TagList,
+        state: Snapshot,
+        seen: &[Value],
+        started: Instant,
+        budget: &Budget,
+    ) -> Result<Snapshot, OciError> {
+        self.write(list, state, seen, budget).await?;
+        let state = Snapshot::read(list, budget).await?;
+        if !state.has_all(list, seen) {
+            return Ok(state);
+        }
+        // Whoever read the list before our write has written theirs when this pause is over.
+        let pause = (started.elapsed() * 4).clamp(SETTLE.0, SETTLE.1);
+        tokio::time::sleep(pause + jitter(pause / 2)).await;
+        Snapshot::read(list, budget).await
     }
 
     /// One write. That somebody else was faster (412) is no error: the list is read again anyway.
@@ -126,7 +150,7 @@ impl Client {
         if answer.status() == StatusCode::PRECONDITION_FAILED {
             return Ok(());
         }
-        self.accepted(repository, digest, answer).await.map(drop)
+        self.accepted(repository, digest, answer, budget).await.map(drop)
     }
 }
 

@@ -63,7 +63,7 @@ impl<'a> Call<'a> {
     }
 
     fn reads(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD)
+        matches!(self.method, Method::GET | Method::HEAD) && self.kind != Kind::Upload
     }
 }
 
@@ -107,9 +107,9 @@ impl Answer {
     }
 
     /// A refusal in the registry's own words, where it sent any.
-    pub(crate) async fn refusal(self, limit: u64) -> String {
+    pub(crate) async fn refusal(self, limit: u64, budget: &Budget) -> String {
         let fallback = self.fault().detail;
-        let Ok(body) = self.body(limit, None).await else { return fallback };
+        let Ok(body) = budget.within(self.body(limit, None)).await else { return fallback };
         refusal_text(&body).unwrap_or(fallback)
     }
 }
