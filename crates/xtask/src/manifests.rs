@@ -85,3 +85,6 @@ fn yaml_files(folder: &str) -> Result<Vec<PathBuf>> {
     files.sort();
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

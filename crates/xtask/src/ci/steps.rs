@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use super::report::Report;
 use super::{Run, snapshots};
 use crate::command::{self, cargo, is_installed};
+use crate::product::Product;
 use crate::{docs, manifests, metadata, tidy, vectors};
 
 /// One thing that CI runs.
@@ -17,13 +18,14 @@ pub(super) struct Step {
     pub(super) run: fn(&Run, &mut Report) -> Result<()>,
 }
 
-pub(super) const STEPS: [Step; 12] = [
+pub(super) const STEPS: [Step; 13] = [
     Step { name: "fmt", missing: nothing, run: |_, _| fmt() },
     Step { name: "tidy", missing: nothing, run: |_, _| tidy::run(&tidy::Options::default()) },
     Step { name: "vectors", missing: nothing, run: |_, _| vectors::run() },
     Step { name: "clippy", missing: nothing, run: |_, _| clippy() },
     Step { name: "test", missing: nothing, run: test },
     Step { name: "doc-test", missing: nothing, run: |_, _| doc_test() },
+    Step { name: "policies", missing: nothing, run: |_, _| policies() },
     Step { name: "interop", missing: no_interop, run: interop },
     Step { name: "doc", missing: nothing, run: |_, _| doc() },
     Step { name: "deny", missing: no_cargo_deny, run: |_, _| deny() },
@@ -65,6 +67,12 @@ fn doc_test() -> Result<()> {
     // The two public crates; the others have no documentation for users to copy from.
     let public = ["--package", "attestry-core", "--package", "attestry-policy"];
     command::run(cargo(["test", "--quiet", "--doc", "--locked"]).args(public))
+}
+
+/// The cases of the example policies, by the command that users run on their own.
+fn policies() -> Result<()> {
+    print!("{}", Product::default().output(&["policy", "test", "policies"])?);
+    Ok(())
 }
 
 fn no_interop() -> Option<String> {
