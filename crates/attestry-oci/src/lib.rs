@@ -22,6 +22,8 @@ mod challenge;
 mod collect;
 mod credentials;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod limits;
 mod listing;
@@ -72,3 +74,6 @@ impl Client {
         &self.transport.limits
     }
 }
+
+#[cfg(test)]
+mod tests;

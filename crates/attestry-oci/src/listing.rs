@@ -118,8 +118,9 @@ impl Client {
         if pages.seen.len() >= limits.listing_pages {
             return Err(Fault::over_limit(format!("the listing has more than {} pages", limits.listing_pages)));
         }
+        // Attack 35: pages in a circle.
         if !pages.seen.insert(url.to_string()) {
-            return Err(Fault::malformed("the pages of the listing lead back to one that was read (attack on paging)"));
+            return Err(Fault::malformed("the pages of the listing lead back to one that was read"));
         }
         let first = pages.seen.len() == 1;
         let call = Call { accept: Some(OCI_INDEX), ..Call::get(repository, url, Kind::Listing) };

@@ -1,0 +1,330 @@
+//! Writing: uploads, bundles and cosign's tags, with each write lost, done but reported lost, or overwritten.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
+use attestry_core::manifest::OCI_INDEX;
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    BUNDLE, Bundle, LegacyKind, LegacyLayer, OciError, Place,
+    hostile::{Reply, Seen},
+};
+
+fn bundle(text: &str) -> Bundle {
+    Bundle {
+        bytes: text.to_owned().into(),
+        predicate_type: "https://spdx.dev/Document".into(),
+        created: "2026-01-02T03:04:05.678Z".parse().unwrap(),
+        annotations: [("team".to_owned(), "shop".to_owned())].into(),
+    }
+}
+
+fn layer(text: &str, signature: &str) -> LegacyLayer {
+    LegacyLayer {
+        kind: LegacyKind::Signature,
+        bytes: text.to_owned().into(),
+        annotations: [("dev.cosignproject.cosign/signature".to_owned(), signature.to_owned())].into(),
+    }
+}
+
+fn fallback_tag(sample: &Sample) -> String {
+    format!("sha256-{}", sample.image.hex())
+}
+
+/// Digests that the fallback tag lists.
+fn listed(sample: &Sample) -> Vec<String> {
+    let index = sample.store.state().tagged(&fallback_tag(sample)).unwrap();
+    index["manifests"].as_array().unwrap().iter().map(|entry| entry["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_manifest_is_the_published_shape() {
+    for referrers in [true, false] {
+        let sample = Sample::new(referrers);
+        let server = sample.serve().await;
+        let attached = user().attach_bundle(&server.subject(sample.image), &bundle("{}x")).await.unwrap();
+        assert!(!attached.existed);
+        let expected_place = if referrers { Place::Referrers } else { Place::Tag(fallback_tag(&sample)) };
+        assert_eq!(attached.place, expected_place);
+        let state = sample.store.state();
+        let (media_type, bytes) = &state.manifests[&attached.manifest];
+        assert_eq!(media_type, OCI_MANIFEST);
+        let image_size = state.manifests[&sample.image].1.len();
+        let annotations = json!({
+            "dev.sigstore.bundle.content": "dsse-envelope",
+            "dev.sigstore.bundle.predicateType": "https://spdx.dev/Document",
+            "org.opencontainers.image.created": "2026-01-02T03:04:05Z",
+            "team": "shop",
+        });
+        let expected = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": BUNDLE,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest::of("{}"), "size": 2},
+            "layers": [{"mediaType": BUNDLE, "digest": Digest::of("{}x"), "size": 3}],
+            "subject": {"mediaType": OCI_MANIFEST, "digest": sample.image, "size": image_size},
+            "annotations": annotations,
+        });
+        assert_eq!(serde_json::from_slice::<Value>(bytes).unwrap(), expected);
+        if !referrers {
+            let index = state.tagged(&fallback_tag(&sample)).unwrap();
+            let entry = json!({
+                "mediaType": OCI_MANIFEST, "digest": attached.manifest, "size": bytes.len(),
+                "artifactType": BUNDLE, "annotations": annotations,
+            });
+            assert_eq!(index, json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_bundle_is_not_attached_twice() {
+    for referrers in [true, false] {
+        let sample = Sample::new(referrers);
+        let server = sample.serve().await;
+        let (client, subject) = (user(), server.subject(sample.image));
+        let first = client.attach_bundle(&subject, &bundle("one")).await.unwrap();
+        let manifests = sample.store.state().manifests.len();
+        let later = Bundle { created: "2026-06-01T00:00:00Z".parse().unwrap(), ..bundle("one") };
+        let again = client.attach_bundle(&subject, &later).await.unwrap();
+        assert!(again.existed);
+        assert_eq!((again.manifest, again.place), (first.manifest, first.place));
+        assert_eq!(sample.store.state().manifests.len(), manifests);
+        assert!(!client.attach_bundle(&subject, &bundle("two")).await.unwrap().existed);
+    }
+}
+
+#[tokio::test]
+async fn attack_43_an_attachment_that_is_not_listed_is_no_success() {
+    let sample = Sample::new(true);
+    let store = sample.store.clone();
+    let server = Server::start(move |seen| match seen.path.contains("/referrers/") {
+        true => Reply::ok(OCI_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#),
+        false => store.answer(seen),
+    })
+    .await;
+    let error = user().attach_bundle(&server.subject(sample.image), &bundle("x")).await.unwrap_err();
+    assert!(matches!(error, OciError::NotListed { .. }), "{error}");
+    // A registry that says OCI-Subject and then has no such API lists nothing either.
+    let store = sample.store.clone();
+    let server = Server::start(move |seen| match seen.path.contains("/referrers/") {
+        true => Reply::status(404),
+        false => store.answer(seen),
+    })
+    .await;
+    let error = user().attach_bundle(&server.subject(sample.image), &bundle("y")).await.unwrap_err();
+    assert!(matches!(error, OciError::NotListed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn attack_68_entries_that_others_lose_are_put_back() {
+    // Right after our first write somebody who had read the old list writes theirs.
+    for conditional in [false, true] {
+        let sample = Sample::new(false);
+        sample.store.state().conditional = conditional;
+        let tag = fallback_tag(&sample);
+        let old = json!({"mediaType": OCI_MANIFEST, "digest": sample.attachment, "size": 1});
+        let index =
+            |entries: Value| json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
+        sample.store.state().manifest(Some(&tag), OCI_INDEX, index(json!([old])));
+        let theirs = index(json!([old, {"mediaType": OCI_MANIFEST, "digest": Digest::of("theirs"), "size": 1}]));
+        let (store, writes, written) = (sample.store.clone(), Arc::new(AtomicUsize::new(0)), tag.clone());
+        let server = Server::start(move |seen| {
+            let reply = store.answer(seen);
+            let ours = seen.method == "PUT" && seen.path.ends_with(&written);
+            if ours && writes.fetch_add(1, SeqCst) == 0 {
+                store.state().manifest(Some(&written), OCI_INDEX, theirs.clone());
+            }
+            reply
+        })
+        .await;
+        let attached = user().attach_bundle(&server.subject(sample.image), &bundle("ours")).await.unwrap();
+        let expected = [sample.attachment, Digest::of("theirs"), attached.manifest].map(|digest| digest.to_string());
+        assert_eq!(listed(&sample), expected);
+    }
+}
+
+#[tokio::test]
+async fn attack_68_writers_of_one_process_and_of_two_lose_nothing() {
+    let sample = Sample::new(false);
+    let server = sample.serve().await;
+    let (one, two) = (user(), user());
+    let subject = server.subject(sample.image);
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let (client, subject) = (if number % 2 == 0 { one.clone() } else { two.clone() }, subject.clone());
+        tasks
+            .spawn(async move { client.attach_bundle(&subject, &bundle(&number.to_string())).await.unwrap().manifest });
+    }
+    let mut wanted: Vec<String> = tasks.join_all().await.iter().map(ToString::to_string).collect();
+    let mut found = listed(&sample);
+    wanted.sort();
+    found.sort();
+    assert_eq!(found, wanted);
+}
+
+#[tokio::test]
+async fn lost_writes_are_found_out() {
+    // Reported as done and never stored: the list never shows the entry.
+    let sample = Sample::new(false);
+    let (store, tag) = (sample.store.clone(), fallback_tag(&sample));
+    let server = Server::start(move |seen| match seen.method == "PUT" && seen.path.ends_with(&tag) {
+        true => Reply::status(201),
+        false => store.answer(seen),
+    })
+    .await;
+    let error = user().attach_bundle(&server.subject(sample.image), &bundle("x")).await.unwrap_err();
+    assert!(matches!(error, OciError::Contended { .. }), "{error}");
+
+    // Stored and reported as failed: reading the list tells.
+    let sample = Sample::new(false);
+    let (store, tag, writes) = (sample.store.clone(), fallback_tag(&sample), AtomicUsize::new(0));
+    let server = Server::start(move |seen| {
+        let reply = store.answer(seen);
+        let first = seen.method == "PUT" && seen.path.ends_with(&tag) && writes.fetch_add(1, SeqCst) == 0;
+        if first { Reply::status(500) } else { reply }
+    })
+    .await;
+    user().attach_bundle(&server.subject(sample.image), &bundle("x")).await.unwrap();
+    assert_eq!(listed(&sample).len(), 1);
+}
+
+#[tokio::test]
+async fn each_write_can_fail_and_says_so() {
+    type Wanted = fn(&OciError) -> bool;
+    let denied: Wanted = |error| matches!(error, OciError::Denied { .. });
+    let rejected: Wanted = |error| matches!(error, OciError::Rejected { .. });
+    let transport: Wanted = |error| matches!(error, OciError::Transport { .. });
+    for (step, status, wanted) in [
+        ("GET manifests/sha256:", 401, denied),
+        ("GET manifests/sha256:", 500, transport),
+        ("GET manifests/sha256:", 404, |error| matches!(error, OciError::SubjectMissing(_))),
+        ("HEAD blobs/", 403, denied),
+        ("POST blobs/uploads/", 401, denied),
+        ("POST blobs/uploads/", 403, denied),
+        ("POST blobs/uploads/", 429, transport),
+        ("POST blobs/uploads/", 404, rejected),
+        ("PUT blobs/uploads/", 413, rejected),
+        ("PUT blobs/uploads/", 500, transport),
+        ("PUT manifests/sha256:", 400, rejected),
+        ("PUT manifests/sha256:", 503, transport),
+        ("PUT manifests/sha256-", 405, rejected),
+        ("PUT manifests/sha256-", 403, denied),
+        ("GET manifests/sha256-", 403, denied),
+    ] {
+        let sample = Sample::new(false);
+        let store = sample.store.clone();
+        let (method, path) = step.split_once(' ').unwrap();
+        let line = format!("{method} /v2/app/{path}");
+        let server = Server::start(move |seen| match seen.line().starts_with(&line) {
+            true => Reply::status(status).body(r#"{"errors":[{"code":"NOPE","message":"not today"}]}"#),
+            false => store.answer(seen),
+        })
+        .await;
+        let error = user().attach_bundle(&server.subject(sample.image), &bundle("x")).await.unwrap_err();
+        assert!(wanted(&error), "{step} with {status}: {error:?}");
+        if wanted as usize == rejected as usize {
+            assert!(error.to_string().contains("NOPE: not today"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_holds_something_else_is_not_written_over() {
+    let sample = Sample::new(false);
+    let image =
+        json!({"schemaVersion": 2, "config": {"mediaType": "x", "digest": Digest::of("{}"), "size": 2}, "layers": []});
+    let tag = fallback_tag(&sample);
+    let before = sample.store.state().manifest(Some(&tag), OCI_MANIFEST, image.to_string() + " ");
+    let server = sample.serve().await;
+    let error = user().attach_bundle(&server.subject(sample.image), &bundle("x")).await.unwrap_err();
+    assert!(matches!(error, OciError::TagTaken { .. }), "{error}");
+    assert_eq!(sample.store.state().tags[&tag], before);
+}
+
+#[tokio::test]
+async fn what_would_not_be_read_back_is_not_pushed() {
+    let sample = Sample::new(true);
+    let server = sample.serve().await;
+    let large = bundle(&"x".repeat((16 << 20) + 1));
+    let error = user().attach_bundle(&server.subject(sample.image), &large).await.unwrap_err();
+    assert!(matches!(error, OciError::TooLarge { .. }), "{error}");
+    assert_eq!(server.seen().len(), 0);
+    let error = user().attach_bundle(&server.subject(Digest::of("absent")), &bundle("x")).await.unwrap_err();
+    assert!(matches!(error, OciError::SubjectMissing(_)), "{error}");
+    assert_eq!(server.count("POST") + server.count("PUT"), 0);
+}
+
+#[tokio::test]
+async fn legacy_layers_are_appended_once_each() {
+    let sample = Sample::new(true);
+    let server = sample.serve().await;
+    let (client, subject) = (user(), server.subject(sample.image));
+    let tag = format!("sha256-{}.sig", sample.image.hex());
+    assert!(!client.attach_legacy(&subject, &layer("payload", "one")).await.unwrap().existed);
+    // The same payload with another signature is another layer.
+    assert!(!client.attach_legacy(&subject, &layer("payload", "two")).await.unwrap().existed);
+    let last = client.attach_legacy(&subject, &layer("payload", "one")).await.unwrap();
+    assert!(last.existed);
+    assert_eq!(last.place, Place::Tag(tag.clone()));
+    let state = sample.store.state();
+    assert_eq!(state.tags[&tag], last.manifest);
+    let manifest = state.tagged(&tag).unwrap();
+    let layers = manifest["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 3);
+    assert_eq!(layers[1]["annotations"], json!({"dev.cosignproject.cosign/signature": "one"}));
+    let config: Digest = manifest["config"]["digest"].as_str().unwrap().parse().unwrap();
+    let config: Value = serde_json::from_slice(&state.blobs[&config]).unwrap();
+    assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn blobs_are_mounted_where_the_registry_offers_it() {
+    let server = Server::start(|seen: &Seen| match (seen.method.as_str(), seen.query.contains("mount=")) {
+        ("HEAD", _) => Reply::status(404),
+        ("POST", true) => Reply::status(201),
+        _ => Reply::status(500),
+    })
+    .await;
+    let from = server.reference("base").repository().clone();
+    let digest = user().push_blob(&server.repository(), "x".into(), Some(&from)).await.unwrap();
+    assert_eq!(digest, Digest::of("x"));
+    let post = server.seen().pop().unwrap();
+    assert_eq!(post.query, format!("mount=sha256%3A{}&from=base", digest.hex()));
+}
+
+#[tokio::test]
+async fn uploads_stay_on_our_origin() {
+    // A registry behind a proxy that names itself with the wrong scheme.
+    let server = Server::start(|seen: &Seen| match seen.method.as_str() {
+        "HEAD" => Reply::status(404),
+        "POST" => Reply::status(202).with("location", "https://127.0.0.1/v2/app/blobs/uploads/7?a=b"),
+        _ => Reply::status(201),
+    })
+    .await;
+    user().push_blob(&server.repository(), "x".into(), None).await.unwrap();
+    assert_eq!(server.count("PUT /v2/app/blobs/uploads/7"), 1);
+    let elsewhere = Server::start(|_| Reply::status(201)).await;
+    for location in ["http://169.254.169.254/", "http://registry.example/up", "nonsense://x"] {
+        let server = Server::start(move |seen: &Seen| match seen.method.as_str() {
+            "HEAD" => Reply::status(404),
+            _ => Reply::status(202).with("location", location),
+        })
+        .await;
+        let error = user().push_blob(&server.repository(), "x".into(), None).await.unwrap_err();
+        assert!(matches!(error, OciError::Transport { cause: GapCause::NotAllowed, .. }), "{location}: {error:?}");
+    }
+    assert_eq!(elsewhere.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_registry_that_stores_other_bytes_is_caught() {
+    let server =
+        Server::start(|_| Reply::status(201).with("docker-content-digest", Digest::of("other").to_string())).await;
+    let error = user().push_manifest(&server.repository(), Some("1"), OCI_MANIFEST, "{}".into()).await.unwrap_err();
+    assert!(matches!(error, OciError::Transport { cause: GapCause::Malformed, .. }), "{error}");
+}

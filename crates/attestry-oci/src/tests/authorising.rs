@@ -1,0 +1,196 @@
+//! Challenges, tokens and who gets to see credentials.
+
+use super::*;
+use crate::{
+    RegistryEntry,
+    hostile::{Reply, Seen},
+};
+
+/// The sample behind a token service at `realm`; every token that begins with `good` opens it.
+fn guarded(store: Store, realm: String) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+    move |seen| {
+        if seen.path == "/token" {
+            return token(seen);
+        }
+        if seen.header("authorization").is_some_and(|value| value.starts_with("Bearer good")) {
+            return store.answer(seen);
+        }
+        let challenge =
+            format!(r#"Bearer realm="{realm}",service="the service, really",scope="repository:app:pull,push""#);
+        Reply::status(401).with("www-authenticate", challenge)
+    }
+}
+
+fn token(seen: &Seen) -> Reply {
+    match seen.header("authorization") {
+        // user:secret
+        None | Some("Basic dXNlcjpzZWNyZXQ=") => Reply::json(&json!({"token": "good", "expires_in": 300})),
+        Some(_) => Reply::status(401),
+    }
+}
+
+fn entry(server: &Server, credentials: Credentials) -> RegistryEntry {
+    RegistryEntry { host: server.address.to_string(), private: true, credentials, ..RegistryEntry::default() }
+}
+
+async fn read(client: &Client, server: &Server, sample: &Sample) -> Vec<GapCause> {
+    let evidence = collect_everything(client, &server.subject(sample.image)).await;
+    if evidence.gaps.is_empty() {
+        assert!(evidence.document(&sample.bundle).is_some());
+    }
+    causes(&evidence)
+}
+
+#[tokio::test]
+async fn one_token_serves_a_whole_collection() {
+    let sample = Sample::new(true);
+    let server = Server::start(guarded(sample.store.clone(), "/token".into())).await;
+    let client = user_with(basic());
+    assert_eq!(read(&client, &server, &sample).await, []);
+    assert_eq!(client.stats().tokens, 1);
+    assert_eq!(server.count("/token"), 1);
+    let asked = server.seen().into_iter().find(|seen| seen.path == "/token").unwrap();
+    assert_eq!(asked.header("authorization"), Some("Basic dXNlcjpzZWNyZXQ="));
+    // Ours first, then what the registry asked for in addition.
+    assert_eq!(
+        asked.query,
+        "service=the+service%2C+really&scope=repository%3Aapp%3Apull&scope=repository%3Aapp%3Apull%2Cpush&client_id=attestry"
+    );
+    // What the registry wants is known now: no request is refused first.
+    let before = server.seen().len();
+    assert_eq!(read(&client, &server, &sample).await, []);
+    assert_eq!(server.seen().len() - before, 8);
+}
+
+#[tokio::test]
+async fn without_credentials_the_token_is_asked_for_anonymously() {
+    let sample = Sample::new(true);
+    let server = Server::start(guarded(sample.store.clone(), "/token".into())).await;
+    assert_eq!(read(&user(), &server, &sample).await, []);
+    assert!(
+        server.seen().iter().filter(|seen| seen.path == "/token").all(|seen| seen.header("authorization").is_none())
+    );
+}
+
+#[tokio::test]
+async fn attack_46_another_realm_gets_no_credentials() {
+    let sample = Sample::new(true);
+    let realm = Server::start(|seen| match seen.header("authorization") {
+        None => Reply::json(&json!({"token": "anonymous"})),
+        Some(_) => Reply::json(&json!({"token": "good"})),
+    })
+    .await;
+    let server = Server::start(guarded(sample.store.clone(), realm.url("/token"))).await;
+    let client = user_with(basic());
+    assert_eq!(read(&client, &server, &sample).await, [GapCause::Denied; 4]);
+    assert!(!realm.seen().is_empty());
+    assert!(realm.seen().iter().all(|seen| seen.header("authorization").is_none() && seen.body.is_empty()));
+    let gap = client.resolve(&server.reference("app:1"), &Budget::default()).await.unwrap_err();
+    assert!(gap.detail.contains("tokenRealms"), "{}", gap.detail);
+
+    // The administrator vouches for it.
+    let listed = RegistryEntry { token_realms: vec![realm.url("/")], ..entry(&server, basic()) };
+    let client = Client::new(&ClientOptions::for_service(vec![listed])).unwrap();
+    assert_eq!(read(&client, &server, &sample).await, []);
+}
+
+#[tokio::test]
+async fn attack_92_a_service_does_not_ask_a_private_realm_at_all() {
+    let sample = Sample::new(true);
+    let realm = Server::start(|_| Reply::json(&json!({"token": "good"}))).await;
+    for url in [realm.url("/token"), format!("https://{}/token", realm.address), "http://169.254.169.254/token".into()]
+    {
+        let server = Server::start(guarded(sample.store.clone(), url.clone())).await;
+        let client = Client::new(&ClientOptions::for_service(vec![entry(&server, basic())])).unwrap();
+        assert_eq!(read(&client, &server, &sample).await, [GapCause::Denied; 4], "{url}");
+    }
+    assert_eq!(realm.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn basic_goes_to_the_registry_only_when_it_asks() {
+    let sample = Sample::new(true);
+    let store = sample.store.clone();
+    let server = Server::start(move |seen| match seen.header("authorization") {
+        Some("Basic dXNlcjpzZWNyZXQ=") => store.answer(seen),
+        _ => Reply::status(401).with("www-authenticate", "Basic realm=\"Registry\""),
+    })
+    .await;
+    assert_eq!(read(&user_with(basic()), &server, &sample).await, []);
+    assert!(server.seen()[0].header("authorization").is_none());
+    assert_eq!(read(&user(), &server, &sample).await, [GapCause::Denied; 4]);
+    let wrong = Credentials::Basic { username: "user".into(), password: "wrong".into() };
+    assert_eq!(read(&user_with(wrong), &server, &sample).await, [GapCause::Denied; 4]);
+}
+
+#[tokio::test]
+async fn identity_tokens_use_the_form_and_fall_back_to_get() {
+    let sample = Sample::new(true);
+    for knows_form in [true, false] {
+        let guarded = guarded(sample.store.clone(), "/token".into());
+        let server = Server::start(move |seen| match (seen.path.as_str(), seen.method.as_str()) {
+            ("/token", "POST") if knows_form => Reply::json(&json!({"access_token": "good"})),
+            ("/token", "POST") => Reply::status(405),
+            _ => guarded(seen),
+        })
+        .await;
+        let client = user_with(Credentials::IdentityToken("re fresh".into()));
+        assert_eq!(read(&client, &server, &sample).await, []);
+        let asked = server.seen().into_iter().find(|seen| seen.method == "POST").unwrap();
+        let form = String::from_utf8(asked.body.to_vec()).unwrap();
+        assert!(form.starts_with("grant_type=refresh_token&service=the+service%2C+really&"), "{form}");
+        assert!(form.ends_with("&refresh_token=re+fresh"), "{form}");
+        assert_eq!(server.count("GET /token"), usize::from(!knows_form));
+    }
+    let server = Server::start(guarded(sample.store.clone(), "/token".into())).await;
+    assert_eq!(read(&user_with(Credentials::RegistryToken("good".into())), &server, &sample).await, []);
+    assert_eq!(server.count("/token"), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once() {
+    let sample = Sample::new(true);
+    let good = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let (store, now) = (sample.store.clone(), std::sync::Arc::clone(&good));
+    let server = Server::start(move |seen| {
+        let current = format!("t{}", now.load(std::sync::atomic::Ordering::SeqCst));
+        if seen.path == "/token" {
+            return Reply::json(&json!({"token": current, "expires_in": 3600}));
+        }
+        match seen.header("authorization") == Some(&format!("Bearer {current}")) {
+            true => store.answer(seen),
+            false => Reply::status(401).with("www-authenticate", "Bearer realm=\"/token\""),
+        }
+    })
+    .await;
+    let client = user();
+    assert_eq!(read(&client, &server, &sample).await, []);
+    good.store(1, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(read(&client, &server, &sample).await, []);
+    assert_eq!(server.count("/token"), 2);
+}
+
+#[tokio::test]
+async fn token_services_that_misbehave_are_gaps() {
+    let sample = Sample::new(true);
+    let check = async |reply: fn() -> Reply, expected: GapCause| {
+        let guarded = guarded(sample.store.clone(), "/token".into());
+        let server = Server::start(move |seen| if seen.path == "/token" { reply() } else { guarded(seen) }).await;
+        let gap = user().resolve(&server.reference("app:1"), &Budget::default()).await.unwrap_err();
+        assert_eq!(gap.cause, expected, "{}", gap.detail);
+        assert!(server.count("/token") <= 1);
+    };
+    check(|| Reply::status(401), GapCause::Denied).await;
+    check(|| Reply::status(403), GapCause::Denied).await;
+    check(|| Reply::status(404), GapCause::Denied).await;
+    check(|| Reply::status(429), GapCause::Throttled).await;
+    check(|| Reply::status(500), GapCause::Unreachable).await;
+    check(|| Reply::redirect(302, "/token"), GapCause::Malformed).await;
+    check(|| Reply::json(&json!({})), GapCause::Malformed).await;
+    check(|| Reply::json(&json!({"token": ""})), GapCause::Malformed).await;
+    check(|| Reply::json(&json!({"token": "a\nb"})), GapCause::Malformed).await;
+    check(|| Reply::ok("application/json", "<html>"), GapCause::Malformed).await;
+    check(|| Reply::status(200).endless(), GapCause::OverLimit).await;
+    // A token that opens nothing ends as a refusal, not in a loop.
+    check(|| Reply::json(&json!({"token": "bad"})), GapCause::Denied).await;
+}
