@@ -1,0 +1,10 @@
+//! Integration tests: the product's own binary and libraries over real registries and real tools.
+//!
+//! Tests that need other people's tools ask [`peers::Peers`] for them. Where the tools are missing such a test names
+//! itself and passes, unless `ATTESTRY_REQUIRE_PEERS=1` (`cargo xtask ci --require-peers`) makes that a failure.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod attestry;
+mod interop;
+mod peers;
+mod registry;
