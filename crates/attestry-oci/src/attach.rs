@@ -66,7 +66,7 @@ pub enum Place {
 }
 
 /// Reads of a listing after a write; registries with several nodes may lag behind.
-const READ_BACKS: u32 = 5;
+const READ_BACKS: u32 = 4;
 /// Attachments that are compared with a new one.
 const MAX_COMPARED: usize = 128;
 const READ_BACK_PAUSE: Duration = Duration::from_millis(200);

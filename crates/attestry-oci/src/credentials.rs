@@ -111,8 +111,11 @@ pub struct DockerConfig {
     auths: BTreeMap<String, Secret>,
     helpers: BTreeMap<String, String>,
     store: Option<String>,
-    asked: Arc<Mutex<BTreeMap<String, (Instant, Option<Secret>)>>>,
+    asked: Arc<Mutex<BTreeMap<String, Asked>>>,
 }
+
+/// When a helper was asked, and its answer.
+type Asked = (Instant, Option<Secret>);
 
 impl fmt::Debug for DockerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,11 +13,16 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::Request,
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, Version},
     response::Response,
 };
 use bytes::Bytes;
 use futures::stream;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -28,6 +33,7 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) version: Version,
     pub(crate) body: Bytes,
 }
 
@@ -114,6 +120,41 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that answers every request with `answer`.
     pub(crate) async fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        let (server, listener, router) = Self::bind(answer).await;
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        server
+    }
+
+    /// Starts a server that speaks TLS with a certificate of its own for 127.0.0.1, which is returned as PEM.
+    pub(crate) async fn start_tls(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Self, String) {
+        let (server, listener, router) = Self::bind(answer).await;
+        let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let pem = key.cert.pem();
+        let private = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![key.cert.der().clone()], private)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let builder = auto::Builder::new(TokioExecutor::new());
+                    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        (server, pem)
+    }
+
+    async fn bind(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Self, tokio::net::TcpListener, Router) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -128,6 +169,7 @@ impl Server {
                     path: parts.uri.path().to_owned(),
                     query: parts.uri.query().unwrap_or_default().to_owned(),
                     headers: parts.headers,
+                    version: parts.version,
                     body: to_bytes(body, 64 << 20).await.unwrap(),
                 };
                 log.lock().unwrap().push(seen.clone());
@@ -154,8 +196,7 @@ impl Server {
                 response.body(body).unwrap()
             }
         });
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, seen, silent }
+        (Self { address, seen, silent }, listener, router)
     }
 
     /// A reference in this registry.

@@ -6,7 +6,7 @@
 //!
 //! Where to start reading:
 //!
-//! 1. [`registry`]: what configuration says about a registry, and who may be talked to on its behalf.
+//! 1. [`ClientOptions`], in `registry`: what configuration says about a registry, and who may be talked to on its behalf.
 //! 2. [`Client::resolve`] and [`Client::collect`]: reading, in `pull`, `listing` and `collect`.
 //! 3. [`Client::attach_bundle`]: writing, in `push`, `attach`, `attach_legacy` and `tag_list`.
 //! 4. `transport`: what happens to every request on the way: authorisation (`auth`, `challenge`, `credentials`),
@@ -29,7 +29,7 @@ mod limits;
 mod listing;
 mod pull;
 mod push;
-pub mod registry;
+mod registry;
 mod tag_list;
 mod transport;
 

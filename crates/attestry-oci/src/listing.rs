@@ -81,8 +81,7 @@ impl Client {
         }
     }
 
-    /// The referrers API. `Ok(None)` in `entries` does not exist: an unsupported API is an empty list, since the
-    /// fallback tag then holds everything.
+    /// The referrers API. Where it does not exist the list is empty: the fallback tag then holds everything.
     pub(crate) async fn referrers(&self, repository: &Repository, of: Digest, budget: &Budget) -> Listing {
         let registry = match self.transport.registries.of(repository) {
             Ok(registry) => registry,
@@ -147,10 +146,11 @@ impl Client {
         if listing.entries.len() > limits.listing_entries {
             return Err(too_many(limits.listing_entries));
         }
-        match page.unreadable {
-            0 => Ok(()),
-            count => Err(unreadable(count)),
+        if page.unreadable > 0 {
+            // The pages behind it are read all the same: one bad entry must not hide a good one.
+            listing.fault.get_or_insert(unreadable(page.unreadable));
         }
+        Ok(())
     }
 
     /// The fallback tag `sha256-<hex>`.

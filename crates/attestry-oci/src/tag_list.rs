@@ -98,7 +98,7 @@ impl Client {
                 Err(error) => return Err(error),
             };
             tracing::debug!(tag = list.tag(), attempt, "the list was overwritten by somebody else");
-            tokio::time::sleep(jitter(Duration::from_millis(50) * attempt)).await;
+            tokio::time::sleep(jitter(Duration::from_millis(20) * attempt)).await;
         }
         Err(OciError::Contended {
             tag: list.tag().to_owned(),

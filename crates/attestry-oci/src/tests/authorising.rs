@@ -108,6 +108,26 @@ async fn attack_92_a_service_does_not_ask_a_private_realm_at_all() {
 }
 
 #[tokio::test]
+async fn tls_is_checked_against_the_entry_and_speaks_http_2() {
+    let sample = Sample::new(true);
+    let store = sample.store.clone();
+    let (server, ca) = Server::start_tls(move |seen| store.answer(seen)).await;
+    let check = async |ca: Option<String>| {
+        let trusted = RegistryEntry { ca: ca.map(String::into_bytes), ..entry(&server, Credentials::Anonymous) };
+        let client = Client::new(&ClientOptions::for_service(vec![trusted])).unwrap();
+        read(&client, &server, &sample).await
+    };
+    assert_eq!(check(Some(ca)).await, []);
+    assert!(server.seen().iter().all(|seen| seen.version == axum::http::Version::HTTP_2));
+    let before = server.seen().len();
+    let (_, other) = Server::start_tls(|_| Reply::status(500)).await;
+    assert_eq!(check(Some(other)).await, [GapCause::Unreachable; 4]);
+    // An entry for a loopback host without its own authorities means plain HTTP, which this server does not speak.
+    assert_eq!(check(None).await, [GapCause::Unreachable; 4]);
+    assert_eq!(server.seen().len(), before);
+}
+
+#[tokio::test]
 async fn basic_goes_to_the_registry_only_when_it_asks() {
     let sample = Sample::new(true);
     let store = sample.store.clone();

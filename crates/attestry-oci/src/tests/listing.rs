@@ -120,6 +120,15 @@ async fn broken_lists_are_malformed_and_keep_what_can_be_read() {
         move |seen: &Seen| if is_api(seen) { index([entry(0), bad.clone()]) } else { Reply::status(404) }
     };
     check("an entry of the API", api, Some(1), Some(GapCause::Malformed)).await;
+    let paged = {
+        let bad = bad.clone();
+        move |seen: &Seen| match (is_api(seen), seen.query.as_str()) {
+            (false, _) => Reply::status(404),
+            (true, "") => index([bad.clone()]).with("link", "<?last=1>; rel=next"),
+            (true, _) => index([entry(0)]),
+        }
+    };
+    check("a bad entry before a good page", paged, Some(1), Some(GapCause::Malformed)).await;
     let tag = move |seen: &Seen| if is_api(seen) { Reply::status(404) } else { index([bad.clone(), entry(0)]) };
     check("an entry of the tag", tag, Some(1), Some(GapCause::Malformed)).await;
     for body in ["{", r#"{"manifests":[],"manifests":[]}"#, r#"{"manifests":[],"layers":[]}"#, "[]"] {

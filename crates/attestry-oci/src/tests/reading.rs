@@ -269,6 +269,30 @@ async fn no_registry_and_no_address_are_gaps() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_reset_is_tried_once_more() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    for (resets, requests, expected) in [(1, 2, GapCause::NotFound), (9, 2, GapCause::Unreachable)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            for connection in 0.. {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head).await.unwrap();
+                if connection >= resets {
+                    stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                }
+            }
+        });
+        let client = user();
+        let reference = format!("{address}/app").parse().unwrap();
+        let gap = client.resolve(&reference, &Budget::default()).await.unwrap_err();
+        assert_eq!((gap.cause, client.stats().requests()), (expected, requests), "{}", gap.detail);
+        server.abort();
+    }
+}
+
+#[tokio::test]
 async fn retry_after_is_followed_twice_and_never_past_the_deadline() {
     let check = async |status: u16, wait: &'static str, requests: usize| {
         let server = Server::start(move |_| Reply::status(status).with("retry-after", wait)).await;
