@@ -179,7 +179,8 @@ impl Log {
 
     /// Whether records may still be appended. Once false it stays so until a restart.
     pub fn is_writable(&self) -> bool {
-        self.state.failure().is_none()
+        let writer_lives = self.writer.as_ref().is_some_and(|writer| !writer.is_finished());
+        writer_lives && self.state.failure().is_none()
     }
 
     /// Why the log is no longer writable.

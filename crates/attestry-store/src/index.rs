@@ -18,8 +18,10 @@ use crate::{LogId, Record, RecordId, StoreError, state::LogState};
 mod redb;
 mod sled;
 
-/// Records that are applied in one transaction at most, frames being applied whole.
-const BATCH: usize = 1024;
+/// Records that are applied in one transaction, frames being applied whole.
+const BATCH: usize = 4096;
+/// Bytes of records after which a transaction is closed, however few they are.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// An index engine. What [`Index::apply`] gets is stored in one transaction, the position with the keys.
 pub trait Index: Send + Sync + fmt::Debug {
@@ -61,19 +63,25 @@ impl Backend {
     }
 
     fn open(self, path: &Path) -> Result<Box<dyn Index>, StoreError> {
-        // Both engines can panic on a damaged file; here that is one more way of not opening.
-        let open = || -> Result<Box<dyn Index>, StoreError> {
+        guarded(path, "open", || {
             let index: Box<dyn Index> = match self {
                 Self::Redb => Box::new(redb::RedbIndex::open(path)?),
                 Self::Sled => Box::new(sled::SledIndex::open(path)?),
             };
             index.position()?;
             Ok(index)
-        };
-        let panicked =
-            || StoreError::Index { action: "open", path: path.to_owned(), source: "the engine panicked".into() };
-        catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err(panicked()))
+        })
     }
+}
+
+/// Calls an engine. Both can panic on a file that was damaged outside; here that is one more way of failing.
+fn guarded<T>(
+    path: &Path,
+    action: &'static str,
+    call: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let panicked = || StoreError::Index { action, path: path.to_owned(), source: "the engine panicked".into() };
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(panicked()))
 }
 
 /// The index of an open log, and the thread that keeps it near the log's end.
@@ -86,6 +94,7 @@ pub(crate) struct Indexer {
 #[derive(Debug)]
 struct Shared {
     log: Arc<LogState>,
+    path: PathBuf,
     index: Box<dyn Index>,
     /// How many records are applied. Held while applying, so that each record is applied once.
     applied: Mutex<u64>,
@@ -111,7 +120,7 @@ impl Indexer {
                 (backend.open(&path)?, 0)
             }
         };
-        let shared = Arc::new(Shared { log, index, applied: Mutex::new(applied) });
+        let shared = Arc::new(Shared { log, path: path.clone(), index, applied: Mutex::new(applied) });
         let following = Arc::clone(&shared);
         let follower = std::thread::Builder::new().name("index".to_owned()).spawn(move || following.follow());
         let follower = follower.map_err(StoreError::io("start the thread of", path))?;
@@ -125,7 +134,7 @@ impl Indexer {
         limit: usize,
     ) -> Result<Vec<RecordId>, StoreError> {
         self.shared.catch_up()?;
-        self.shared.index.find(name, value, before, limit)
+        guarded(&self.shared.path, "read", || self.shared.index.find(name, value, before, limit))
     }
 }
 
@@ -153,22 +162,23 @@ impl Shared {
         }
     }
 
-    /// Applies all durable records that are not applied yet.
+    /// Applies all durable records that are not applied yet, or as many as there is time for before the log is closed.
     fn catch_up(&self) -> Result<(), StoreError> {
         let target = self.log.records();
         // The number is set after the engine's transaction, so a panic between leaves it too low; applying again
         // changes nothing.
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
-        while *applied < target {
-            let mut batch = Vec::new();
-            let mut next = *applied;
-            while next < target && batch.len() < BATCH {
-                batch.extend(self.log.records_from(next)?);
+        while *applied < target && !self.log.is_closed() {
+            let (mut batch, mut bytes, mut next) = (Vec::new(), 0, *applied);
+            while next < target && batch.len() < BATCH && bytes < BATCH_BYTES {
+                let frame = self.log.records_from(next)?;
+                bytes += frame.iter().map(|(_, record)| record.bytes.len()).sum::<usize>();
+                batch.extend(frame);
                 next = batch.last().map_or(target, |(id, _)| id + 1);
             }
             let Some((_, last)) = batch.last() else { return Ok(()) };
             let position = Position { log_id: self.log.log_id, records: next, last: leaf_hash(&last.bytes) };
-            self.index.apply(&batch, &position)?;
+            guarded(&self.path, "write", || self.index.apply(&batch, &position))?;
             *applied = next;
         }
         Ok(())
@@ -217,6 +227,14 @@ fn key(name: &str, value: &str, id: RecordId) -> Vec<u8> {
     let mut key = key_prefix(name, value);
     key.extend_from_slice(&id.to_be_bytes());
     key
+}
+
+/// The keys of these records in the order in which they are stored, which is kinder to a tree than theirs.
+fn sorted_keys(records: &[(RecordId, Record)]) -> Vec<Vec<u8>> {
+    let pairs = records.iter().flat_map(|(id, record)| record.keys.iter().map(move |pair| (id, pair)));
+    let mut keys: Vec<_> = pairs.map(|(id, (name, value))| key(name, value, *id)).collect();
+    keys.sort_unstable();
+    keys
 }
 
 /// The record's index at the end of a [`key`].

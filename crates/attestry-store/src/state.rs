@@ -105,6 +105,10 @@ impl LogState {
         self.grown.notify_all();
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.durable().closed
+    }
+
     /// Waits until there are more than `records` records; false when the log was closed first.
     pub(crate) fn wait_beyond(&self, records: u64) -> bool {
         let behind = |durable: &mut Durable| !durable.closed && durable.records <= records;

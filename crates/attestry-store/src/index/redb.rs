@@ -7,7 +7,7 @@ use std::{
 
 use redb::{Builder, Database, Durability, ReadableDatabase as _, TableDefinition, TableError};
 
-use super::{Index, Position, key, key_id};
+use super::{Index, Position, key, key_id, sorted_keys};
 use crate::{Record, RecordId, StoreError};
 
 /// The table's names carry the format's version: another format is another table, and the index is rebuilt.
@@ -28,7 +28,8 @@ pub(super) struct RedbIndex {
 
 impl RedbIndex {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let database = Builder::new().set_cache_size(CACHE).create(path);
+        // A plain open trusts the file's checksums and may answer wrongly, or panic, when a byte was flipped.
+        let database = Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create(path);
         let database = database.map_err(|error| failed("open", path, error))?;
         Ok(Self { path: path.to_owned(), database, unsynced: AtomicU64::new(0) })
     }
@@ -55,10 +56,8 @@ impl RedbIndex {
         transaction.set_quick_repair(sync);
         {
             let mut keys = transaction.open_table(KEYS)?;
-            for (id, record) in records {
-                for (name, value) in &record.keys {
-                    keys.insert(key(name, value, *id).as_slice(), ())?;
-                }
+            for key in sorted_keys(records) {
+                keys.insert(key.as_slice(), ())?;
             }
             transaction.open_table(POSITION)?.insert((), position.encode().as_slice())?;
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sled::{Batch, Config, Db};
 
-use super::{Index, Position, key, key_id};
+use super::{Index, Position, key, key_id, sorted_keys};
 use crate::{Record, RecordId, StoreError};
 
 /// Keys and position share one tree, for a batch is atomic in one tree only. No record's key is this short.
@@ -47,10 +47,8 @@ impl Index for SledIndex {
 
     fn apply(&self, records: &[(RecordId, Record)], position: &Position) -> Result<(), StoreError> {
         let mut batch = Batch::default();
-        for (id, record) in records {
-            for (name, value) in &record.keys {
-                batch.insert(key(name, value, *id), &[]);
-            }
+        for key in sorted_keys(records) {
+            batch.insert(key, &[]);
         }
         batch.insert(POSITION, position.encode());
         self.database.apply_batch(batch).map_err(self.failed("write"))
