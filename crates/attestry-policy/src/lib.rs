@@ -8,18 +8,26 @@
 //! 1. [`document`]: the documents as they are written, and their JSON Schema. [`source`] reads them from YAML.
 //! 2. [`compile`]: documents to one immutable [`PolicySet`], named by its digest. [`pattern`], [`condition`] and
 //!    [`base`] are the parts of it that match something.
-//! 3. [`lint`]: what is allowed but probably not meant. [`cases`]: the format of policy test cases.
-//! 4. [`error`]: what is wrong with a document, with its place.
+//! 3. [`review`]: what evidence is needed, and the verdict over it. [`answer`]: what follows from the verdict.
+//!    [`key_policy`]: what `verify --key` means as a policy.
+//! 4. [`lint`]: what is allowed but probably not meant. [`cases`]: the format of policy test cases.
+//! 5. [`error`]: what is wrong with a document, with its place.
 
+pub mod answer;
 pub mod base;
 pub mod compile;
 pub mod condition;
 pub mod document;
 mod duration;
 pub mod error;
+pub mod key_policy;
 pub mod pattern;
+pub mod review;
 pub mod source;
 
-pub use compile::PolicySet;
+pub use answer::{NoPolicy, Strictness, answer};
+pub use compile::{Namespace, PolicySet};
 pub use error::{PolicyErrors, Problem};
+pub use key_policy::key_policy;
+pub use review::{ReviewRequest, Session};
 pub use source::SourceFile;

@@ -1,0 +1,26 @@
+//! Bounds on the source, before any parser sees it.
+//!
+//! The parser and everything that walks its tree recurse, and `1+1+…` nests as deeply as it is long. The parser
+//! itself bounds brackets; what it does not bound are operators, so they are counted here. They are counted inside
+//! texts as well: telling text from code would need a second lexer that agrees with the first in every corner.
+
+use super::{ConditionError, MAX_SOURCE};
+
+/// Brackets of all kinds that may be open at once; the parser's own bound.
+pub(super) const MAX_BRACKETS: u16 = 24;
+/// Characters that can be operators: arithmetic, comparison, negation, choice, selection.
+const MAX_OPERATORS: usize = 500;
+
+/// Refuses a source that could exhaust the stack.
+pub(super) fn check(source: &str) -> Result<(), ConditionError> {
+    if source.trim().is_empty() {
+        return Err(ConditionError::Empty);
+    }
+    if source.len() > MAX_SOURCE {
+        return Err(ConditionError::TooLong);
+    }
+    if source.bytes().filter(|b| b"+-*/%<>=!?.".contains(b)).count() > MAX_OPERATORS {
+        return Err(ConditionError::TooComplex("it holds more than 500 operators"));
+    }
+    Ok(())
+}
