@@ -8,3 +8,4 @@ mod attestry;
 mod interop;
 mod peers;
 mod registry;
+mod verify_cases;

@@ -172,7 +172,8 @@ impl Manifest {
 }
 
 impl Layer {
-    /// A layer with these files (path and content). Without files it is an empty layer.
+    /// A layer with these files (path and content); what begins with `#!` is executable. Without files it is an
+    /// empty layer.
     ///
     /// # Errors
     /// [`PlaygroundError::Layer`] for a path that is absolute, leads upwards, or is too long.
@@ -182,7 +183,7 @@ impl Layer {
             let failed = |source| PlaygroundError::Layer { path: (*path).to_owned(), source };
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Regular);
-            header.set_mode(0o644);
+            header.set_mode(if content.starts_with("#!") { 0o755 } else { 0o644 });
             header.set_uid(0);
             header.set_gid(0);
             header.set_mtime(FILE_TIME);
