@@ -1,0 +1,158 @@
+//! Commands that name an image: sign, attest, verify.
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+use super::{File, key_value};
+
+/// How registries are reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registry options")]
+pub(crate) struct RegistryArgs {
+    /// Speak plain HTTP with this registry; loopback addresses need no such leave
+    #[arg(long, value_name = "HOST")]
+    pub(crate) insecure_registry: Vec<String>,
+    /// Trust these certificate authorities (PEM) besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_ca: Option<File>,
+}
+
+/// Which digest is meant. A tag may move between push and signature, so a digest is wanted.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DigestArgs {
+    /// Read the digest from a file that the build tool wrote: the plain digest, or buildx metadata
+    #[arg(long, value_name = "FILE")]
+    pub(crate) digest_file: Option<File>,
+    /// Sign whatever the tag points at now, although somebody may have moved it
+    #[arg(long, conflicts_with = "digest_file")]
+    pub(crate) danger_resolve_tag: bool,
+}
+
+/// Who signs, and how it is stored.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("signer").required(true).args(["key", "identity_token", "service"]))]
+pub(crate) struct SignerArgs {
+    /// Sign with this private key, as `attestry key generate` or cosign wrote it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<File>,
+    /// Sign with a short-lived certificate for this CI identity (not in this version)
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) identity_token: Option<String>,
+    /// Sign by a signing service (not in this version)
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) service: Option<String>,
+    /// The services to sign with (not in this version)
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) signing_config: Option<File>,
+    /// Accept the published example keys; what they sign proves nothing
+    #[arg(long)]
+    pub(crate) danger_example_key: bool,
+    /// How the result is stored
+    #[arg(long, value_enum, default_value_t = StoredAs::Bundle, value_name = "FORMAT")]
+    pub(crate) format: StoredAs,
+    /// For an index: every image in it as well
+    #[arg(long)]
+    pub(crate) recursive: bool,
+    /// Sign this pair with the image's digest
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = key_value)]
+    pub(crate) annotations: Vec<(String, String)>,
+}
+
+/// How signatures and attestations are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoredAs {
+    /// Sigstore bundle, found by the referrers API; cosign 3 reads it
+    Bundle,
+    /// cosign's tags `.sig` and `.att`, for cosign 2 and older readers
+    Legacy,
+    /// Both
+    Both,
+}
+
+/// `sign`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  attestry sign registry.example/app@sha256:DIGEST --key release.key
+
+The signature is verified before it is pushed, and success is reported only for what was read back.")]
+pub(crate) struct SignArgs {
+    /// The image: registry/repository@sha256:DIGEST
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) digest: DigestArgs,
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// `attest`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  attestry attest registry.example/app@sha256:DIGEST --predicate sbom.spdx.json --key release.key
+
+A predicate that is not strict JSON, or does not look like its type, is refused before anything is pushed.")]
+pub(crate) struct AttestArgs {
+    /// The image: registry/repository@sha256:DIGEST
+    pub(crate) image: String,
+    /// What is attested: a JSON file, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predicate: File,
+    /// spdx, cyclonedx, slsaprovenance, vuln, openvex, or the URI of another type; found from the content without it
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) predicate_type: Option<String>,
+    #[command(flatten)]
+    pub(crate) digest: DigestArgs,
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// `verify`.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("demand").required(true).args(["policy", "key", "identity"]))]
+#[command(after_help = "\
+Examples:
+  attestry verify registry.example/app@sha256:DIGEST --key release.pub
+  attestry verify registry.example/app:1.2 --policy policies/production --namespace shop-eu
+
+The exit code is 0 for trusted, 1 for untrusted and 3 where something needed could not be read.")]
+pub(crate) struct VerifyArgs {
+    /// The image: registry/repository[:tag][@sha256:DIGEST]
+    pub(crate) image: String,
+    /// Judge by the policy documents of this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policy: Option<File>,
+    /// The namespace that the image is to run in
+    #[arg(long, value_name = "NAME", requires = "policy")]
+    pub(crate) namespace: Option<String>,
+    /// A label of that namespace
+    #[arg(long = "namespace-label", value_name = "NAME=VALUE", requires = "namespace", value_parser = key_value)]
+    pub(crate) namespace_labels: Vec<(String, String)>,
+    /// Count policies of mode Warn and Audit as well
+    #[arg(long, requires = "policy")]
+    pub(crate) strict: bool,
+    /// Ask for a signature by this public key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<File>,
+    /// Ask for a signature by this certificate identity, given in full
+    #[arg(long, value_name = "SUBJECT", requires = "issuer")]
+    pub(crate) identity: Option<String>,
+    /// The issuer of that identity, given in full
+    #[arg(long, value_name = "URL", requires = "identity")]
+    pub(crate) issuer: Option<String>,
+    /// Ask for an attestation of this type instead of a signature: spdx, cyclonedx, slsaprovenance, vuln, openvex or
+    /// a URI
+    #[arg(long = "type", value_name = "TYPE", conflicts_with = "policy")]
+    pub(crate) predicate_type: Option<String>,
+    /// Judge saved evidence; no registry is asked
+    #[arg(long, value_name = "FILE", conflicts_with = "save_evidence")]
+    pub(crate) evidence: Option<File>,
+    /// Save what was read, so that it can be judged again without the registry
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_evidence: Option<File>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}

@@ -1,0 +1,35 @@
+//! One module per command: plan, call, print.
+
+mod attach;
+mod attest;
+mod audit;
+mod completions;
+mod key;
+mod sign;
+mod subject;
+mod verify;
+
+use crate::cli::Command;
+use crate::environment::Environment;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// What every command may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) output: &'a Output,
+}
+
+/// Runs the command that was typed.
+pub(crate) fn run(command: &Command, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
+    let context = Context { environment, output };
+    match command {
+        Command::Key(command) => key::run(command, context),
+        Command::Sign(args) => sign::run(args, context),
+        Command::Attest(args) => attest::run(args, context),
+        Command::Verify(args) => verify::run(args, context),
+        Command::Audit(command) => audit::run(command, context),
+        Command::Completions(args) => completions::run(args),
+    }
+}

@@ -1,0 +1,135 @@
+//! Policy documents from disk, and what is wrong with them shown where it stands.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use attestry_core::API_VERSION;
+use attestry_core::predicate::PredicateFormat;
+use attestry_policy::{PolicyErrors, PolicySet, Problem, SourceFile};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report, Severity};
+use serde_json::json;
+
+use crate::exit::Failure;
+use crate::files;
+use crate::output::Paint;
+
+/// Files of one policy directory.
+const MAX_FILES: usize = 1000;
+/// Bytes of one file and of all of them.
+const MAX_FILE: u64 = 8 << 20;
+const MAX_BYTES: u64 = 64 << 20;
+/// Wide enough for a line of YAML with its frame.
+const SNIPPET_WIDTH: usize = 120;
+
+/// The files of a policy directory, by name. As Kubernetes mounts one: links are followed, and what begins with a
+/// dot is not looked at. Directories inside are not either: they hold cases, or other policies.
+pub(crate) fn read_directory(directory: &Path) -> anyhow::Result<Vec<SourceFile>> {
+    let unreadable = || format!("cannot read the policy directory {}", directory.display());
+    let mut sources = Vec::new();
+    let mut total = 0;
+    for entry in fs::read_dir(directory).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let name = entry.file_name();
+        // A name that is no text cannot be shown or referred to.
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+        let path = entry.path();
+        // A directory of documents also holds a README; only what documents can be or refer to is read.
+        let wanted = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
+        if !wanted || !fs::metadata(&path).with_context(unreadable)?.is_file() {
+            continue;
+        }
+        let bytes = files::read(&path, MAX_FILE)?;
+        total += bytes.len() as u64;
+        ensure!(sources.len() < MAX_FILES, "{} holds more than {MAX_FILES} files", directory.display());
+        ensure!(total <= MAX_BYTES, "{} holds more than {MAX_BYTES} bytes", directory.display());
+        sources.push(SourceFile::new(name, bytes));
+    }
+    sources.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(sources)
+}
+
+/// Loads a policy directory, whole or not at all.
+pub(crate) fn load(directory: &Path, paint: Paint) -> Result<PolicySet, Failure> {
+    let sources = read_directory(directory)?;
+    PolicySet::load(&sources).map_err(|errors| {
+        let problems = render(&errors, &sources, directory, paint);
+        Failure::failed(format!(
+            "the policies in {} cannot be loaded, so nothing was judged\n{problems}",
+            directory.display()
+        ))
+    })
+}
+
+/// Every problem with the lines that it is about.
+pub(crate) fn render(errors: &PolicyErrors, sources: &[SourceFile], directory: &Path, paint: Paint) -> String {
+    let texts: BTreeMap<&str, &SourceFile> = sources.iter().map(|source| (source.name.as_str(), source)).collect();
+    let mut out = String::new();
+    for problem in errors.problems() {
+        let text = texts.get(problem.file.as_str()).and_then(|source| std::str::from_utf8(&source.bytes).ok());
+        out.push_str(&render_one(problem, Severity::Error, text, directory, paint));
+    }
+    if errors.more() > 0 {
+        out.push_str(&format!("and {} more problems\n", errors.more()));
+    }
+    out
+}
+
+/// One problem with its snippet, or on one line where there is no text to show.
+pub(crate) fn render_one(
+    problem: &Problem,
+    severity: Severity,
+    text: Option<&str>,
+    directory: &Path,
+    paint: Paint,
+) -> String {
+    let Some(text) = text.filter(|_| problem.line > 0) else { return format!("{problem}\n") };
+    let place: Vec<&str> = problem
+        .document
+        .iter()
+        .map(String::as_str)
+        .chain(Some(problem.path.as_str()).filter(|p| !p.is_empty()))
+        .collect();
+    let offset = problem.offset(text).min(text.len());
+    let length = text.get(offset..).map_or(0, |rest| rest.find(['\n', '#']).unwrap_or(rest.len()).clamp(1, 60));
+    let mut diagnostic = MietteDiagnostic::new(problem.message.clone())
+        .with_severity(severity)
+        .with_label(LabeledSpan::new(Some(place.join(", ")), offset, length));
+    diagnostic.help.clone_from(&problem.hint);
+    let name = directory.join(&problem.file).display().to_string();
+    let report = Report::new(diagnostic).with_source_code(NamedSource::new(name, text.to_owned()));
+    let theme = if paint.on { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(SNIPPET_WIDTH).with_links(false);
+    let mut out = String::new();
+    match handler.render_report(&mut out, report.as_ref()) {
+        Ok(()) => out,
+        Err(_) => format!("{problem}\n"),
+    }
+}
+
+/// What `verify --identity --issuer` means: one policy over everything, by the same path as any other.
+pub(crate) fn identity_policy(
+    subject: &str,
+    issuer: &str,
+    predicate_type: Option<&str>,
+) -> Result<PolicySet, PolicyErrors> {
+    let document = |kind: &str, name: &str, spec: serde_json::Value| {
+        let document = json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec});
+        SourceFile::new(format!("{kind}.yaml"), document.to_string())
+    };
+    let authorities = ["identity"];
+    let requirement = match predicate_type {
+        None => json!({"name": "signed", "signature": {"authorities": authorities}}),
+        Some(name) if PredicateFormat::from_short_name(name).is_some() => {
+            json!({"name": "attested", "attestation": {"types": [name], "authorities": authorities}})
+        }
+        Some(uri) => json!({"name": "attested", "attestation": {"predicateTypes": [uri], "authorities": authorities}}),
+    };
+    let keyless = json!({"issuer": issuer, "subject": {"exact": subject}, "trustRoot": "public-good"});
+    PolicySet::load(&[
+        document("TrustRoot", "public-good", json!({"publicGood": {}})),
+        document("Authority", "identity", json!({"keyless": keyless})),
+        document("ImagePolicy", "identity", json!({"match": {"images": ["**"]}, "require": [requirement]})),
+    ])
+}
