@@ -28,7 +28,13 @@ pub enum Strictness {
 }
 
 /// What follows from `review` for an image named by `reference`.
-pub fn answer(review: &Review, reference: &Reference, usage: Use, no_policy: NoPolicy, strictness: Strictness) -> Answer {
+pub fn answer(
+    review: &Review,
+    reference: &Reference,
+    usage: Use,
+    no_policy: NoPolicy,
+    strictness: Strictness,
+) -> Answer {
     let mut answer = Draft::default();
     for finding in &review.findings {
         // A revocation beats every policy and mode.
@@ -115,16 +121,18 @@ fn tag_finding(rule: TagRule, reference: &Reference, review: &Review, usage: Use
         }
     };
     match (rule, usage) {
-        (TagRule::Deny, _) => {
-            Some((Severity::Deny, told(ReasonCode::TagMutable, format!("{reference} is named by a tag, which can move"))))
-        }
+        (TagRule::Deny, _) => Some((
+            Severity::Deny,
+            told(ReasonCode::TagMutable, format!("{reference} is named by a tag, which can move")),
+        )),
         (TagRule::Pin, Use::Pod) => {
             Some((Severity::Deny, told(ReasonCode::TagNotPinned, format!("{reference} was not pinned to a digest"))))
         }
         (TagRule::Pin | TagRule::DangerResolve, Use::Template) => None,
-        (TagRule::Pin, Use::Advice) => {
-            Some((Severity::Warn, told(ReasonCode::TagNotPinned, format!("{reference} was judged as the tag points now"))))
-        }
+        (TagRule::Pin, Use::Advice) => Some((
+            Severity::Warn,
+            told(ReasonCode::TagNotPinned, format!("{reference} was judged as the tag points now")),
+        )),
         (TagRule::DangerResolve, Use::Pod | Use::Advice) => {
             let message = format!("{reference} was judged as the tag points now; what runs may differ");
             Some((Severity::Warn, told(ReasonCode::TagMutable, message)))
@@ -148,7 +156,10 @@ impl Draft {
             let mut kept: Vec<Objection> = Vec::new();
             for (_, objection) in self.objections.iter().filter(|(severity, _)| *severity == wanted) {
                 // Several policies say the same of one tag.
-                if !kept.iter().any(|known| known.reason == objection.reason && known.requirement == objection.requirement) {
+                if !kept
+                    .iter()
+                    .any(|known| known.reason == objection.reason && known.requirement == objection.requirement)
+                {
                     kept.push(objection.clone());
                 }
             }

@@ -34,6 +34,7 @@ pub fn key_policy(key: &PublicKey, predicate_type: Option<&str>) -> Result<Polic
 
 fn pem(key: &PublicKey) -> String {
     let body = STANDARD.encode(key.spki_der());
-    let lines: Vec<&str> = (0..body.len()).step_by(64).filter_map(|at| body.get(at..(at + 64).min(body.len()))).collect();
+    let lines: Vec<&str> =
+        (0..body.len()).step_by(64).filter_map(|at| body.get(at..(at + 64).min(body.len()))).collect();
     format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
 }

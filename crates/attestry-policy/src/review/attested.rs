@@ -25,7 +25,10 @@ use super::{
     provenance::View,
 };
 use crate::{
-    compile::{Attestation, Authority, AuthorityId, AuthorityKind, KeyAuthority, PolicySet, PredicateTypes, Provenance, Revoked, Signature},
+    compile::{
+        Attestation, Authority, AuthorityId, AuthorityKind, KeyAuthority, PolicySet, PredicateTypes, Provenance,
+        Revoked, Signature,
+    },
     condition::{Condition, ImageFacts},
     document::TransparencyLog,
     pattern::Pattern,
@@ -84,16 +87,19 @@ impl Want<'_> {
         match self.kind {
             Wanted::Signature => predicate_type == COSIGN_SIGN,
             Wanted::Attestation { types, .. } => types.covers(predicate_type),
-            Wanted::Provenance { .. } => attestry_core::predicate::PredicateFormat::SlsaProvenance.covers(predicate_type),
+            Wanted::Provenance { .. } => {
+                attestry_core::predicate::PredicateFormat::SlsaProvenance.covers(predicate_type)
+            }
         }
     }
 
     fn missing(&self, digest: Digest) -> Reason {
         match self.kind {
             Wanted::Signature => Reason::new(ReasonCode::SignatureMissing, format!("{digest} has no signature")),
-            Wanted::Attestation { types, .. } => {
-                Reason::new(ReasonCode::AttestationMissing, format!("{digest} has no attestation of type {}", names(types)))
-            }
+            Wanted::Attestation { types, .. } => Reason::new(
+                ReasonCode::AttestationMissing,
+                format!("{digest} has no attestation of type {}", names(types)),
+            ),
             Wanted::Provenance { .. } => {
                 Reason::new(ReasonCode::AttestationMissing, format!("{digest} has no SLSA provenance"))
             }
@@ -162,7 +168,8 @@ impl Attested<'_> {
         reasons.extend(referrers.ignored);
         reasons.extend(legacy.ignored);
         if !accepted.is_empty() {
-            let message = format!("{digest}: {} of {} distinct authorities signed", distinct(&accepted), want.threshold);
+            let message =
+                format!("{digest}: {} of {} distinct authorities signed", distinct(&accepted), want.threshold);
             reasons.push(Reason::new(ReasonCode::ThresholdNotMet, message));
         }
         if reasons.is_empty() {
@@ -195,7 +202,8 @@ impl Attested<'_> {
         if let Some(known) = self.memo.accepted.get(&(key.clone(), place)) {
             return known.clone();
         }
-        let reading = (self.memo.read.entry(key.clone())).or_insert_with(|| Candidate::read(attachment, subject)).clone();
+        let reading =
+            (self.memo.read.entry(key.clone())).or_insert_with(|| Candidate::read(attachment, subject)).clone();
         let result = match reading {
             Ok(Reading::Candidate(candidate)) => self.judge_candidate(&candidate, want, facts, subject.digest),
             Ok(Reading::Irrelevant) => Ok(Vec::new()),
@@ -238,7 +246,10 @@ impl Attested<'_> {
         let key = match &authority.kind {
             AuthorityKind::Key(key) => key,
             AuthorityKind::Keyless(_) => {
-                let message = format!("authority {} is keyless, and keyless evidence is not verified by this version", authority.name);
+                let message = format!(
+                    "authority {} is keyless, and keyless evidence is not verified by this version",
+                    authority.name
+                );
                 return Err(Reason::new(ReasonCode::BundleUnsupported, message).with("authority", &authority.name));
             }
         };
@@ -276,7 +287,12 @@ impl Attested<'_> {
             match revocation.since {
                 Some(since) if self.now < since => until = earlier(until, Some(since)),
                 _ => {
-                    let message = format!("attachment {} was signed by key {}, which is revoked: {}", verified.attachment(), verified.key_id(), revocation.reason);
+                    let message = format!(
+                        "attachment {} was signed by key {}, which is revoked: {}",
+                        verified.attachment(),
+                        verified.key_id(),
+                        revocation.reason
+                    );
                     return Err(Reason::new(ReasonCode::Revoked, message).with("revocation", revocation.id));
                 }
             }
@@ -314,7 +330,12 @@ impl Attested<'_> {
 
     /// `maxAge` counts from the earlier of the proven time and the time that the predicate states, where that one
     /// is not after `now`.
-    fn fresh(&self, verified: &Verified<Statement>, predicate: &Value, age: SignedDuration) -> Result<Timestamp, Reason> {
+    fn fresh(
+        &self,
+        verified: &Verified<Statement>,
+        predicate: &Value,
+        age: SignedDuration,
+    ) -> Result<Timestamp, Reason> {
         let attachment = verified.attachment();
         let stated = stated_time(&verified.get().predicate_type, predicate).filter(|time| *time <= self.now);
         let Some(time) = earlier(verified.time(), stated) else {
@@ -355,7 +376,8 @@ fn enough(accepted: &mut [Accepted], want: &Want<'_>, digest: Digest) -> Option<
         lasting(b).cmp(&lasting(a)).then_with(|| a.proof.cmp(&b.proof))
     });
     let mut seen = BTreeSet::new();
-    let used: Vec<&Accepted> = accepted.iter().filter(|a| seen.insert(a.authority.clone())).take(want.threshold).collect();
+    let used: Vec<&Accepted> =
+        accepted.iter().filter(|a| seen.insert(a.authority.clone())).take(want.threshold).collect();
     (used.len() >= want.threshold).then(|| {
         let valid_until = used.iter().fold(None, |until, a| earlier(until, a.valid_until));
         debug_assert!(used.iter().all(|a| a.proof.subject == Some(digest)));
@@ -370,7 +392,8 @@ fn distinct(accepted: &[Accepted]) -> usize {
 /// Of one attachment's failures under several authorities only those are told that are about it: that one key did
 /// not sign says nothing where another key did and failed later.
 fn blame(reasons: Vec<Reason>) -> Vec<Reason> {
-    let (unknown, told): (Vec<_>, Vec<_>) = reasons.into_iter().partition(|reason| reason.code == ReasonCode::KeyUnknown);
+    let (unknown, told): (Vec<_>, Vec<_>) =
+        reasons.into_iter().partition(|reason| reason.code == ReasonCode::KeyUnknown);
     if told.iter().any(|reason| reason.code != ReasonCode::BundleUnsupported) {
         return told;
     }
@@ -380,7 +403,10 @@ fn blame(reasons: Vec<Reason>) -> Vec<Reason> {
 
 fn predicate(statement: &Statement, attachment: Digest) -> Result<Value, Reason> {
     serde_json::from_str(statement.predicate.get()).map_err(|error| {
-        Reason::new(ReasonCode::StatementMalformed, format!("attachment {attachment}: the predicate cannot be read: {error}"))
+        Reason::new(
+            ReasonCode::StatementMalformed,
+            format!("attachment {attachment}: the predicate cannot be read: {error}"),
+        )
     })
 }
 
@@ -407,7 +433,8 @@ fn built_by(
         let message = format!("attachment {attachment} names source {}", told(&view.source));
         return Err(Reason::new(ReasonCode::SourceNotTrusted, message).with("source", told(&view.source)));
     }
-    let details = [("builder", view.builder), ("source", view.source), ("ref", view.reference), ("commit", view.commit)];
+    let details =
+        [("builder", view.builder), ("source", view.source), ("ref", view.reference), ("commit", view.commit)];
     let clean = |text: String| attestry_core::reason::clean(&text, 512);
     Ok(details.into_iter().filter_map(|(name, text)| Some((name.to_owned(), clean(text?)))).collect())
 }
@@ -417,4 +444,3 @@ pub(super) fn first_needs(digest: Digest, evidence: &Evidence) -> Needs {
     let need = attestry_core::Need::Manifest { digest };
     if evidence.settled(&need) { Needs::new() } else { [need].into() }
 }
-

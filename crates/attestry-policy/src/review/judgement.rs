@@ -28,7 +28,13 @@ impl Judgement {
     }
 
     pub(super) fn unmet(reasons: Vec<Reason>) -> Self {
-        Self { outcome: Outcome::Unmet, reasons: telling(reasons), proofs: Vec::new(), needs: Needs::new(), valid_until: None }
+        Self {
+            outcome: Outcome::Unmet,
+            reasons: telling(reasons),
+            proofs: Vec::new(),
+            needs: Needs::new(),
+            valid_until: None,
+        }
     }
 
     pub(super) fn unmet_because(reason: Reason) -> Self {
@@ -55,7 +61,9 @@ impl Judgement {
         let needs = if self.needs.is_empty() { other.needs } else { self.needs };
         // Reasons of what decides come first: an unmet alternative says nothing while another is unknown.
         let (outcome, reasons) = match (self.outcome, other.outcome) {
-            (Outcome::Unmet, Outcome::Undeterminable) => (Outcome::Undeterminable, [other.reasons, self.reasons].concat()),
+            (Outcome::Unmet, Outcome::Undeterminable) => {
+                (Outcome::Undeterminable, [other.reasons, self.reasons].concat())
+            }
             (Outcome::Undeterminable, _) => (Outcome::Undeterminable, [self.reasons, other.reasons].concat()),
             _ => (Outcome::Unmet, [self.reasons, other.reasons].concat()),
         };
@@ -76,7 +84,9 @@ impl Judgement {
         match outcome {
             Outcome::Met => Self::met(proofs, earlier(self.valid_until, other.valid_until)),
             Outcome::Unmet => Self::unmet(reasons),
-            Outcome::Undeterminable => Self { outcome, reasons: telling(reasons), proofs: Vec::new(), needs, valid_until: None },
+            Outcome::Undeterminable => {
+                Self { outcome, reasons: telling(reasons), proofs: Vec::new(), needs, valid_until: None }
+            }
         }
     }
 

@@ -154,7 +154,10 @@ fn thresholds_count_distinct_keys() {
 #[test]
 fn platforms_of_an_index() {
     let rule = |platforms: &str| {
-        load(&[key("release", 1), policy(&format!("- {{name: signed, signature: {{authorities: [release]}}}}\n  platforms: {platforms}"))])
+        load(&[
+            key("release", 1),
+            policy(&format!("- {{name: signed, signature: {{authorities: [release]}}}}\n  platforms: {platforms}")),
+        ])
     };
     let unsigned = World::index();
     let mut index_signed = World::index();
@@ -182,7 +185,9 @@ fn platforms_of_an_index() {
 
 #[test]
 fn attestations_conditions_and_age() {
-    let sbom = |created: &str, packages: &str| format!(r#"{{"spdxVersion":"SPDX-2.3","creationInfo":{{"created":"{created}"}},"packages":{packages}}}"#);
+    let sbom = |created: &str, packages: &str| {
+        format!(r#"{{"spdxVersion":"SPDX-2.3","creationInfo":{{"created":"{created}"}},"packages":{packages}}}"#)
+    };
     let fresh = sbom("2026-05-31T00:00:00Z", r#"[{"name":"a","versionInfo":"1"}]"#);
     let set = |more: &str| {
         let text = format!("- {{name: sbom, attestation: {{types: [spdx], authorities: [release]{more}}}}}");
@@ -197,8 +202,14 @@ fn attestations_conditions_and_age() {
     check(&set(""), &world(&fresh), Verdict::Trusted, None);
     let condition = r#", condition: "size(sbom.packages) > 0""#;
     check(&set(condition), &world(&fresh), Verdict::Trusted, None);
-    check(&set(condition), &world(&sbom("2026-05-31T00:00:00Z", "[]")), Verdict::Untrusted, Some(ReasonCode::ConditionFalse));
-    check(&set(condition), &world("[]"), Verdict::Untrusted, Some(ReasonCode::ConditionFailed));
+    check(
+        &set(condition),
+        &world(&sbom("2026-05-31T00:00:00Z", "[]")),
+        Verdict::Untrusted,
+        Some(ReasonCode::ConditionFalse),
+    );
+    let failing = r#", condition: "predicate.absent == 1""#;
+    check(&set(failing), &world(&fresh), Verdict::Untrusted, Some(ReasonCode::ConditionFailed));
     let aged = check(&set(", maxAge: 48h"), &world(&fresh), Verdict::Trusted, None);
     assert_eq!(aged.valid_until, Some("2026-06-02T00:00:00Z".parse().unwrap()));
     check(&set(", maxAge: 24h"), &world(&fresh), Verdict::Untrusted, Some(ReasonCode::EvidenceTooOld));
@@ -211,10 +222,14 @@ fn attestations_conditions_and_age() {
 fn provenance_by_builder_and_source() {
     let set = load(&[
         key("release", 1),
-        policy("- {name: built, provenance: {authorities: [release], builders: [{glob: \"https://ci.example/*\"}], sources: [{exact: \"https://github.com/acme/shop\"}]}}"),
+        policy(
+            "- {name: built, provenance: {authorities: [release], builders: [{glob: \"https://ci.example/*\"}], sources: [{exact: \"https://github.com/acme/shop\"}]}}",
+        ),
     ]);
     let provenance = |builder: &str, source: &str| {
-        format!(r#"{{"buildDefinition":{{"externalParameters":{{"workflow":{{"repository":"{source}"}}}}}},"runDetails":{{"builder":{{"id":"{builder}"}}}}}}"#)
+        format!(
+            r#"{{"buildDefinition":{{"externalParameters":{{"workflow":{{"repository":"{source}"}}}}}},"runDetails":{{"builder":{{"id":"{builder}"}}}}}}"#
+        )
     };
     for (builder, source, code) in [
         ("https://ci.example/runner", "https://github.com/acme/shop", None),
@@ -233,29 +248,62 @@ fn revocations_beat_everything() {
     let mut world = World::image();
     world.attach(1, COSIGN_SIGN, "{}");
     let revoke = |entry: String| {
-        let document = format!("apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: r}}\nspec:\n  entries:\n    - {{{entry}, reason: test}}\n");
+        let document = format!(
+            "apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: r}}\nspec:\n  entries:\n    - {{{entry}, reason: test}}\n"
+        );
         load(&[key("release", 1), policy("- {name: signed, signature: {authorities: [release]}}"), document])
     };
     let public = PublicKey::from_pem(&world::public_pem(1)).unwrap();
-    check(&revoke(format!("digest: \"{}\"", world.digest())), &world.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
-    check(&revoke(format!("keyId: \"{}\"", public.id())), &world.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
+    check(
+        &revoke(format!("digest: \"{}\"", world.digest())),
+        &world.evidence,
+        Verdict::Untrusted,
+        Some(ReasonCode::Revoked),
+    );
+    check(
+        &revoke(format!("keyId: \"{}\"", public.id())),
+        &world.evidence,
+        Verdict::Untrusted,
+        Some(ReasonCode::Revoked),
+    );
     check(&revoke("authority: release".into()), &world.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
     // Attack 82: without a proven time `since` spares nothing.
-    check(&revoke("authority: release, since: 2026-05-01T00:00:00Z".into()), &world.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
-    let later = check(&revoke("authority: release, since: 2026-07-01T00:00:00Z".into()), &world.evidence, Verdict::Trusted, None);
+    check(
+        &revoke("authority: release, since: 2026-05-01T00:00:00Z".into()),
+        &world.evidence,
+        Verdict::Untrusted,
+        Some(ReasonCode::Revoked),
+    );
+    let later = check(
+        &revoke("authority: release, since: 2026-07-01T00:00:00Z".into()),
+        &world.evidence,
+        Verdict::Trusted,
+        None,
+    );
     assert_eq!(later.valid_until, Some("2026-07-01T00:00:00Z".parse().unwrap()));
 }
 
 #[test]
 fn policies_select_and_combine() {
-    let set = load(&[key("release", 1), policy("- {name: signed, signature: {authorities: [release]}}").replace("registry.example/**", "other.example/**")]);
+    let set = load(&[
+        key("release", 1),
+        policy("- {name: signed, signature: {authorities: [release]}}")
+            .replace("registry.example/**", "other.example/**"),
+    ]);
     check(&set, &World::image().evidence, Verdict::Untrusted, Some(ReasonCode::NoPolicy));
 
     let digest = World::image().digest();
-    let any = format!("- {{name: any, anyOf: [{{name: signed, signature: {{authorities: [release]}}}}, {{name: listed, digests: [\"{digest}\"]}}]}}");
+    let any = format!(
+        "- {{name: any, anyOf: [{{name: signed, signature: {{authorities: [release]}}}}, {{name: listed, digests: [\"{digest}\"]}}]}}"
+    );
     check(&load(&[key("release", 1), policy(&any)]), &World::image().evidence, Verdict::Trusted, None);
     let none = any.replace(&digest.to_string(), &attestry_core::Digest::of("other").to_string());
-    check(&load(&[key("release", 1), policy(&none)]), &World::image().evidence, Verdict::Untrusted, Some(ReasonCode::SignatureMissing));
+    check(
+        &load(&[key("release", 1), policy(&none)]),
+        &World::image().evidence,
+        Verdict::Untrusted,
+        Some(ReasonCode::SignatureMissing),
+    );
 }
 
 #[test]

@@ -39,7 +39,9 @@ fn public(seed: u8) -> PublicKey {
 /// An Authority document for the key of a seed.
 pub(super) fn key(name: &str, seed: u8) -> String {
     let pem = json!(public_pem(seed));
-    format!("apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {{name: {name}}}\nspec: {{key: {{pem: {pem}}}}}\n")
+    format!(
+        "apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {{name: {name}}}\nspec: {{key: {{pem: {pem}}}}}\n"
+    )
 }
 
 /// An ImagePolicy over registry.example with these requirements.
@@ -55,7 +57,11 @@ pub(super) fn subject_manifest() -> (&'static str, Vec<u8>) {
 
 fn manifest(salt: &str) -> (&'static str, Vec<u8>) {
     let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(salt), "size": salt.len()});
-    (OCI_MANIFEST, serde_json::to_vec(&json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": []})).unwrap())
+    (
+        OCI_MANIFEST,
+        serde_json::to_vec(&json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": []}))
+            .unwrap(),
+    )
 }
 
 impl World {
@@ -76,7 +82,8 @@ impl World {
             entry(&documents[1], "linux", "arm64", json!({})),
             entry(&manifest("attestation"), "unknown", "unknown", marked),
         ]);
-        let index = serde_json::to_vec(&json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})).unwrap();
+        let index =
+            serde_json::to_vec(&json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})).unwrap();
         Self::of((OCI_INDEX, index), documents.to_vec())
     }
 
