@@ -5,7 +5,7 @@
 //!
 //! Where to start reading, in the order in which a verification meets the modules:
 //!
-//! 1. [`reference`] and [`digest`]: what a person names and what it resolves to.
+//! 1. [`mod@reference`] and [`digest`]: what a person names and what it resolves to.
 //! 2. [`evidence`]: what was read about a subject, what is still wanted, and what could not be read.
 //! 3. [`attachment`]: the signatures and attestations found in the evidence, in one form for every layout.
 //! 4. [`verify`]: the numbered steps that turn an attachment into a [`verify::Verified`] statement, or a reason.
