@@ -98,7 +98,9 @@ impl ConditionError {
         match self {
             Self::TooLong | Self::TooComplex(_) => Some("split it over several requirements".to_owned()),
             Self::UnknownVariable { hint, .. } | Self::UnknownFunction { hint, .. } => hint.clone(),
-            Self::Pattern(_) => Some("patterns are compiled when the policy is loaded: write the text in quotes".to_owned()),
+            Self::Pattern(_) => {
+                Some("patterns are compiled when the policy is loaded: write the text in quotes".to_owned())
+            }
             Self::NotBool(_) => Some("compare it with something, such as size(sbom.packages) > 0".to_owned()),
             _ => None,
         }
@@ -155,8 +157,10 @@ impl Condition {
         let facts = eval::Facts::new(statement, &predicate, image, self.roots.contains(&node::Root::Sbom), &mut budget);
         match eval::run(&self.root, &facts, &mut budget) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Reason::new(ReasonCode::ConditionFalse, format!("the condition is false: {}", self.source))
-                .with("condition", &self.source)),
+            Ok(false) => {
+                Err(Reason::new(ReasonCode::ConditionFalse, format!("the condition is false: {}", self.source))
+                    .with("condition", &self.source))
+            }
             Err(error) => Err(failed(&error.to_string())),
         }
     }

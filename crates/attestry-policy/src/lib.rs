@@ -8,19 +8,21 @@
 //! 1. [`document`]: the documents as they are written, and their JSON Schema. [`source`] reads them from YAML.
 //! 2. [`compile`]: documents to one immutable [`PolicySet`], named by its digest. [`pattern`], [`condition`] and
 //!    [`base`] are the parts of it that match something.
-//! 3. [`review`]: what evidence is needed, and the verdict over it. [`answer`]: what follows from the verdict.
-//!    [`key_policy`]: what `verify --key` means as a policy.
+//! 3. [`review`]: what evidence is needed, and the verdict over it. [`mod@answer`]: what follows from the verdict.
+//!    [`mod@key_policy`]: what `verify --key` means as a policy.
 //! 4. [`lint`]: what is allowed but probably not meant. [`cases`]: the format of policy test cases.
 //! 5. [`error`]: what is wrong with a document, with its place.
 
 pub mod answer;
 pub mod base;
+pub mod cases;
 pub mod compile;
 pub mod condition;
 pub mod document;
 mod duration;
 pub mod error;
 pub mod key_policy;
+pub mod lint;
 pub mod pattern;
 pub mod review;
 pub mod source;

@@ -120,21 +120,12 @@ impl Pattern {
         ["https://a.invalid/b/c@d", "mailto-x@y.invalid", "Z9"].iter().all(|text| self.matches(text))
     }
 
-    /// The text before the first wildcard: what every accepted text begins with. Empty for most regular expressions.
-    pub fn fixed_start(&self) -> &str {
+    /// The text before the first wildcard: what every accepted text begins with.
+    pub fn fixed_start(&self) -> String {
         match &self.source {
-            Source::Exact(text) => text,
-            Source::Glob(glob) => glob.fixed_start(),
-            Source::Regex { source, .. } => {
-                let end = source.find(|c: char| !(c.is_ascii_alphanumeric() || "/:@-_".contains(c)));
-                let start = source.get(..end.unwrap_or(source.len())).unwrap_or_default();
-                // An alternation anywhere takes the promise back, and `?`, `*`, `{` take the last character back.
-                match (source.contains('|'), end.and_then(|end| source.as_bytes().get(end))) {
-                    (true, _) => "",
-                    (false, Some(b'?' | b'*' | b'{')) => start.get(..start.len().saturating_sub(1)).unwrap_or_default(),
-                    _ => start,
-                }
-            }
+            Source::Exact(text) => text.clone(),
+            Source::Glob(glob) => glob.fixed_start().to_owned(),
+            Source::Regex { source, .. } => fixed_start_of_regex(source),
         }
     }
 
@@ -313,6 +304,29 @@ fn check_source(source: &str) -> Result<(), PatternError> {
         return Err(PatternError::TooLong);
     }
     Ok(())
+}
+
+/// What every text that a regular expression accepts begins with, as far as that can be seen without reading it as
+/// one: empty where there is an alternation, and up to the first character with a meaning.
+fn fixed_start_of_regex(source: &str) -> String {
+    let mut start = String::new();
+    if source.contains('|') {
+        return start;
+    }
+    let mut characters = source.trim_start_matches('^').chars().peekable();
+    while let Some(c) = characters.next() {
+        let literal = match c {
+            '\\' => characters.next().filter(char::is_ascii_punctuation),
+            c if c.is_ascii_alphanumeric() || "/:@-_%".contains(c) => Some(c),
+            _ => None,
+        };
+        match literal {
+            // What may be absent or repeated is no part of it.
+            Some(c) if !matches!(characters.peek(), Some('?' | '*' | '{')) => start.push(c),
+            _ => break,
+        }
+    }
+    start
 }
 
 /// Compiles a regular expression under our bounds.

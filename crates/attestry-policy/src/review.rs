@@ -147,7 +147,8 @@ impl Session<'_> {
     }
 
     fn namespace_unknown(&self, policy: &Policy) -> Evaluated {
-        let message = format!("policy {} selects by namespace, and what it asks of the namespace is not known", policy.name);
+        let message =
+            format!("policy {} selects by namespace, and what it asks of the namespace is not known", policy.name);
         let reason = Reason::new(ReasonCode::NamespaceUnknown, message).with("policy", &policy.name);
         let review = policy_review(policy, Verdict::Undeterminable, vec![reason], Vec::new());
         Evaluated { review, needs: Needs::new(), valid_until: None }
@@ -168,11 +169,18 @@ impl Session<'_> {
         Evaluated { review: policy_review(policy, verdict, Vec::new(), requirements), needs, valid_until }
     }
 
-    fn requirement(&mut self, policy: &Policy, requirement: &Requirement, evidence: &Evidence) -> (RequirementReview, Judgement) {
+    fn requirement(
+        &mut self,
+        policy: &Policy,
+        requirement: &Requirement,
+        evidence: &Evidence,
+    ) -> (RequirementReview, Judgement) {
         let mut alternatives = Vec::new();
         let judgement = match (&requirement.kind, evidence.digest) {
             // The tag could not be resolved: nothing is known of anything.
-            (_, None) => Judgement::undeterminable(evidence.gaps.iter().map(|gap| gap.reason()).collect(), Needs::new()),
+            (_, None) => {
+                Judgement::undeterminable(evidence.gaps.iter().map(|gap| gap.reason()).collect(), Needs::new())
+            }
             (RequirementKind::AnyOf(options), Some(_)) => {
                 let mut whole: Option<Judgement> = None;
                 let mut needs = Needs::new();
@@ -190,7 +198,9 @@ impl Session<'_> {
                 whole.needs = if whole.outcome == Outcome::Met { Needs::new() } else { needs };
                 whole
             }
-            (kind, Some(digest)) => self.judge(policy, kind, std::ptr::from_ref(requirement) as usize, digest, evidence),
+            (kind, Some(digest)) => {
+                self.judge(policy, kind, std::ptr::from_ref(requirement) as usize, digest, evidence)
+            }
         };
         let review = RequirementReview {
             name: requirement.name.clone(),
@@ -203,7 +213,14 @@ impl Session<'_> {
         (review, judgement)
     }
 
-    fn judge(&mut self, policy: &Policy, kind: &RequirementKind, place: usize, digest: Digest, evidence: &Evidence) -> Judgement {
+    fn judge(
+        &mut self,
+        policy: &Policy,
+        kind: &RequirementKind,
+        place: usize,
+        digest: Digest,
+        evidence: &Evidence,
+    ) -> Judgement {
         let want = match kind {
             RequirementKind::Signature(signature) => Want::from(signature),
             RequirementKind::Attestation(attestation) => Want::from(attestation),
@@ -212,7 +229,10 @@ impl Session<'_> {
             RequirementKind::Digests(listed) => {
                 let judge = |digest: Digest| match listed.contains(&digest) {
                     true => Judgement::met(vec![listed_proof(digest)], None),
-                    false => Judgement::unmet_because(Reason::new(ReasonCode::DigestNotListed, format!("{digest} is not listed"))),
+                    false => Judgement::unmet_because(Reason::new(
+                        ReasonCode::DigestNotListed,
+                        format!("{digest} is not listed"),
+                    )),
                 };
                 return by_platform(policy.platforms, digest, evidence, judge);
             }
@@ -256,7 +276,10 @@ impl Session<'_> {
                 let proof = Proof { subject: Some(digest), details, ..Proof::default() };
                 Judgement::met(vec![proof], assessment.valid_until)
             }
-            (None, None) => Judgement::unmet_because(Reason::new(ReasonCode::BaseUnknown, format!("{digest} stands on no known base"))),
+            (None, None) => Judgement::unmet_because(Reason::new(
+                ReasonCode::BaseUnknown,
+                format!("{digest} stands on no known base"),
+            )),
         })
     }
 }
@@ -324,7 +347,12 @@ fn listed_proof(digest: Digest) -> Proof {
     Proof { subject: Some(digest), details: [("listed".to_owned(), digest.to_string())].into(), ..Proof::default() }
 }
 
-fn policy_review(policy: &Policy, verdict: Verdict, reasons: Vec<Reason>, requirements: Vec<RequirementReview>) -> PolicyReview {
+fn policy_review(
+    policy: &Policy,
+    verdict: Verdict,
+    reasons: Vec<Reason>,
+    requirements: Vec<RequirementReview>,
+) -> PolicyReview {
     PolicyReview {
         name: policy.name.clone(),
         mode: policy.mode,

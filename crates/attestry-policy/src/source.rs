@@ -43,6 +43,8 @@ const MAX_DOCUMENTS: usize = 1_000;
 pub(crate) struct RawDocument<'a> {
     file: &'a str,
     text: &'a str,
+    /// Bytes of the file before this document.
+    start: usize,
     /// Lines of the file before this document.
     lines_before: u32,
     /// Its fields with their places.
@@ -61,13 +63,13 @@ pub(crate) fn split<'a>(file: &'a SourceFile, errors: &mut PolicyErrors) -> Vec<
         return Vec::new();
     };
     let mut documents = Vec::new();
-    for (lines_before, text) in pieces(text) {
+    for Piece { start, lines_before, text } in pieces(text) {
         if documents.len() == MAX_DOCUMENTS {
             errors.push(problem(&format!("the file holds more than {MAX_DOCUMENTS} documents")));
             break;
         }
         match yaml::read(text, lines_before) {
-            Ok(Some(root)) => documents.push(RawDocument { file: &file.name, text, lines_before, root }),
+            Ok(Some(root)) => documents.push(RawDocument { file: &file.name, text, start, lines_before, root }),
             Ok(None) => {}
             Err(fault) => {
                 let mut problem = problem(&fault.message);
@@ -80,21 +82,29 @@ pub(crate) fn split<'a>(file: &'a SourceFile, errors: &mut PolicyErrors) -> Vec<
     documents
 }
 
-/// The text between `---` lines, each with the number of lines before it. YAML allows no such line inside a
-/// document, whatever scalar it stands in, so the split needs no parser.
-fn pieces(text: &str) -> Vec<(u32, &str)> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (mut pieces, mut start, mut start_line, mut offset) = (Vec::new(), 0, 0, 0);
+/// A stretch of a file that holds one document.
+struct Piece<'a> {
+    start: usize,
+    lines_before: u32,
+    text: &'a str,
+}
+
+/// The text between `---` lines. YAML allows no such line inside a document, whatever scalar it stands in, so the
+/// split needs no parser. A piece begins with its `---` line.
+fn pieces(whole: &str) -> Vec<Piece<'_>> {
+    let mark = if whole.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let (mut pieces, mut start, mut start_line, mut offset) = (Vec::new(), mark, 0, mark);
+    let text = whole.get(mark..).unwrap_or_default();
     for (line_number, line) in (0u32..).zip(text.split_inclusive('\n')) {
-        let marker =
-            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
-        if marker && offset > start {
-            pieces.push((start_line, &text[start..offset]));
+        let after = line.strip_prefix("---");
+        let is_marker = after.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        if is_marker && offset > start {
+            pieces.push(Piece { start, lines_before: start_line, text: &whole[start..offset] });
             (start, start_line) = (offset, line_number);
         }
         offset += line.len();
     }
-    pieces.push((start_line, &text[start..]));
+    pieces.push(Piece { start, lines_before: start_line, text: &whole[start..] });
     pieces
 }
 
@@ -107,6 +117,29 @@ impl RawDocument<'_> {
     /// The name of the file.
     pub(crate) fn file(&self) -> &str {
         self.file
+    }
+
+    /// The text of the document, from its `---` line on.
+    pub(crate) fn text(&self) -> &str {
+        self.text
+    }
+
+    /// Where the document stands in its file.
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.start + self.text.len()
+    }
+
+    /// The `---` line, comments and empty lines before the first field.
+    pub(crate) fn preamble(&self) -> String {
+        let mut lines = self.text.split_inclusive('\n').peekable();
+        let mut preamble = String::new();
+        if let Some(line) = lines.next_if(|line| line.starts_with("---")) {
+            // A document may begin on the line of its marker; what stands there is content, not preamble.
+            let rest = line.trim_start_matches('-').trim();
+            preamble.push_str(if rest.is_empty() || rest.starts_with('#') { line } else { "---\n" });
+        }
+        preamble.extend(lines.take_while(|line| line.starts_with('#') || line.trim().is_empty()));
+        preamble
     }
 
     /// Reads the document as `T`. Unknown fields are refused with the nearest known name.

@@ -70,11 +70,22 @@ fn review(case: &Case) -> Review {
 
 /// `expected`: allowed, codes of the denials, codes of the warnings.
 fn check(case: &Case, expected: (bool, &[ReasonCode], &[ReasonCode])) {
-    let text = if case.pinned { format!("registry.example/app@{}", Digest::of("x")) } else { "registry.example/app:v1".into() };
+    let text = if case.pinned {
+        format!("registry.example/app@{}", Digest::of("x"))
+    } else {
+        "registry.example/app:v1".into()
+    };
     let answer = answer(&review(case), &text.parse().unwrap(), case.usage, NoPolicy::Deny, Strictness::AsWritten);
     let codes = |objections: &[Objection]| objections.iter().map(|o| o.reason.code).collect::<Vec<_>>();
     let found = (answer.allowed, codes(&answer.denials), codes(&answer.warnings));
-    assert_eq!((found.0, &found.1[..], &found.2[..]), expected, "{text} {:?} {:?} {:?}", case.verdict, case.mode, case.usage);
+    assert_eq!(
+        (found.0, &found.1[..], &found.2[..]),
+        expected,
+        "{text} {:?} {:?} {:?}",
+        case.verdict,
+        case.mode,
+        case.usage
+    );
 }
 
 #[test]
@@ -97,7 +108,10 @@ fn danger_warn_covers_outages_and_nothing_else() {
     let lax = OnUndeterminable::DangerWarn;
     check(&Case { unknown: lax, ..unknown }, (true, &[], OUTAGE));
     check(&Case { unknown: lax, codes: MIXED, ..unknown }, (false, &[ReasonCode::RegistryMalformed], &[]));
-    check(&Case { unknown: lax, codes: &[ReasonCode::RegistryDenied], ..unknown }, (false, &[ReasonCode::RegistryDenied], &[]));
+    check(
+        &Case { unknown: lax, codes: &[ReasonCode::RegistryDenied], ..unknown },
+        (false, &[ReasonCode::RegistryDenied], &[]),
+    );
     check(&Case { usage: Use::Template, ..unknown }, (true, &[], OUTAGE));
 }
 
@@ -124,7 +138,8 @@ fn tags_are_a_finding_on_the_reference() {
 
 #[test]
 fn a_revocation_beats_modes_and_no_policy_is_configured() {
-    let reference: Reference = "registry.example/app@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".parse().unwrap();
+    let reference: Reference =
+        "registry.example/app@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".parse().unwrap();
     let mut review = review(&Case { mode: Mode::Audit, ..TRUSTED });
     review.findings = vec![Reason::new(ReasonCode::Revoked, "why")];
     assert!(!answer(&review, &reference, Use::Pod, NoPolicy::Allow, Strictness::AsWritten).allowed);

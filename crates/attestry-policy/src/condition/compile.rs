@@ -223,8 +223,27 @@ impl Compiler {
 
 /// Names of functions and macros, for hints.
 const FUNCTIONS: [&str; 21] = [
-    "size", "contains", "startsWith", "endsWith", "matches", "lowerAscii", "upperAscii", "trim", "split", "int",
-    "double", "string", "timestamp", "duration", "has", "all", "exists", "exists_one", "map", "filter", "in",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "lowerAscii",
+    "upperAscii",
+    "trim",
+    "split",
+    "int",
+    "double",
+    "string",
+    "timestamp",
+    "duration",
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "map",
+    "filter",
+    "in",
 ];
 
 fn is_binary(name: &str) -> bool {

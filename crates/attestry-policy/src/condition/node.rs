@@ -23,12 +23,8 @@ pub(super) enum Root {
 }
 
 impl Root {
-    pub(super) const ALL: [(&'static str, Self); 4] = [
-        ("predicate", Self::Predicate),
-        ("statement", Self::Statement),
-        ("sbom", Self::Sbom),
-        ("image", Self::Image),
-    ];
+    pub(super) const ALL: [(&'static str, Self); 4] =
+        [("predicate", Self::Predicate), ("statement", Self::Statement), ("sbom", Self::Sbom), ("image", Self::Image)];
 }
 
 /// An operator on two values.
@@ -86,20 +82,39 @@ pub(super) enum Node {
     Root(Root),
     /// The variable of the macro at this depth, counted from the outermost.
     Local(usize),
-    Select { of: Box<Node>, field: String },
-    Has { of: Box<Node>, field: String },
-    Index { of: Box<Node>, at: Box<Node> },
+    Select {
+        of: Box<Node>,
+        field: String,
+    },
+    Has {
+        of: Box<Node>,
+        field: String,
+    },
+    Index {
+        of: Box<Node>,
+        at: Box<Node>,
+    },
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
     Not(Box<Node>),
     Negate(Box<Node>),
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
-    If { test: Box<Node>, then: Box<Node>, otherwise: Box<Node> },
+    If {
+        test: Box<Node>,
+        then: Box<Node>,
+        otherwise: Box<Node>,
+    },
     Binary(Op, Box<Node>, Box<Node>),
     Call(Function, Vec<Node>),
-    Matches { of: Box<Node>, pattern: Regex },
-    Fold { over: Box<Node>, fold: Box<Fold> },
+    Matches {
+        of: Box<Node>,
+        pattern: Regex,
+    },
+    Fold {
+        over: Box<Node>,
+        fold: Box<Fold>,
+    },
 }
 
 impl Node {
@@ -113,7 +128,9 @@ impl Node {
             Self::Root(_) | Self::Map(_) => Some("a map"),
             Self::List(_) => Some("a list"),
             Self::Fold { fold, .. } if matches!(**fold, Fold::Map { .. }) => Some("a list"),
-            Self::Binary(Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo, ..) => Some("a number or text"),
+            Self::Binary(Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo, ..) => {
+                Some("a number or text")
+            }
             Self::Call(function, _) => match function {
                 Function::Size | Function::Int | Function::Double => Some("a number"),
                 Function::LowerAscii | Function::UpperAscii | Function::Trim | Function::Text => Some("a text"),
