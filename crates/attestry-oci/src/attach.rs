@@ -101,9 +101,7 @@ impl Client {
         let manifest = bundle_manifest(subject, &image, bundle, content);
         let bytes = Bytes::from(to_json(&manifest));
         let digest = Digest::of(&bytes);
-        let answer =
-            self.put_manifest(repository, &digest.to_string(), OCI_MANIFEST, bytes.clone(), None, &budget).await?;
-        let outcome = self.accepted(repository, digest, answer, &budget).await?;
+        let outcome = self.store_manifest(repository, None, OCI_MANIFEST, bytes.clone(), &budget).await?;
 
         let place = if outcome.oci_subject {
             self.read_back(subject, digest, &budget).await?;

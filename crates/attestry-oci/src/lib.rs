@@ -27,6 +27,7 @@ mod hostile;
 mod http;
 mod limits;
 mod listing;
+mod patience;
 mod pull;
 mod push;
 mod registry;

@@ -13,11 +13,13 @@ use crate::{
     auth::Access,
     budget::Budget,
     error::{Fault, OciError},
+    patience::{is_failure, patiently},
     registry::{Registry, authority},
     transport::{Answer, Call},
 };
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCTETS: &str = "application/octet-stream";
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// What a registry said to a manifest.
@@ -52,10 +54,27 @@ impl Client {
         bytes: Bytes,
     ) -> Result<PushOutcome, OciError> {
         let budget = Budget::of(self.transport.limits.push_time);
+        self.store_manifest(repository, tag, media_type, bytes, &budget).await
+    }
+
+    /// The same within a budget. A blob that another upload is just linking looks damaged to the check of the
+    /// registry, so refusals of the content are tried again as well.
+    pub(crate) async fn store_manifest(
+        &self,
+        repository: &Repository,
+        tag: Option<&str>,
+        media_type: &str,
+        bytes: Bytes,
+        budget: &Budget,
+    ) -> Result<PushOutcome, OciError> {
         let digest = Digest::of(&bytes);
         let name = tag.map_or_else(|| digest.to_string(), str::to_owned);
-        let answer = self.put_manifest(repository, &name, media_type, bytes, None, &budget).await?;
-        self.accepted(repository, digest, answer, &budget).await
+        let passes = |error: &OciError| is_failure(error) || matches!(error, OciError::Rejected { status: 400, .. });
+        let put = || async {
+            let answer = self.put_manifest(repository, &name, media_type, bytes.clone(), None, budget).await?;
+            self.accepted(repository, digest, answer, budget).await
+        };
+        patiently(passes, put).await
     }
 
     /// The digest, and whether the blob was there already.
@@ -66,25 +85,53 @@ impl Client {
         mount_from: Option<&Repository>,
         budget: &Budget,
     ) -> Result<(Digest, bool), OciError> {
-        let host = repository.host();
         let digest = Digest::of(&bytes);
+        let has_blob = || self.has_blob(repository, digest, budget);
+        if patiently(is_failure, has_blob).await? {
+            return Ok((digest, true));
+        }
+        match self.upload_once(repository, digest, bytes.clone(), mount_from, budget).await {
+            // Two uploads of one blob at the same moment spoil each other on registries on plain files.
+            Err(OciError::Rejected { status: 400 | 404 | 409 | 416, .. }) => {
+                if !patiently(is_failure, has_blob).await? {
+                    self.upload_once(repository, digest, bytes, None, budget).await?;
+                }
+            }
+            other => other?,
+        }
+        Ok((digest, false))
+    }
+
+    async fn has_blob(&self, repository: &Repository, digest: Digest, budget: &Budget) -> Result<bool, OciError> {
+        let host = repository.host();
+        let registry = self.transport.registries.of(repository).map_err(|fault| fault.error(host))?;
+        let url = registry.url(&format!("{}/blobs/{digest}", repository.path()));
+        let call = Call::write(repository, Method::HEAD, url);
+        let answer = self.transport.send(&registry, &call, budget).await.map_err(|fault| fault.error(host))?;
+        match answer.status() {
+            StatusCode::OK => Ok(true),
+            // Where content is kept elsewhere, the registry says so only for what it has; the place itself is signed
+            // for GET and would refuse a HEAD.
+            status if status.is_redirection() => Ok(true),
+            // Only GET is sure to be known; uploading what is there already harms nothing.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(false),
+            _ => Err(answer.fault().error(host)),
+        }
+    }
+
+    async fn upload_once(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        bytes: Bytes,
+        mount_from: Option<&Repository>,
+        budget: &Budget,
+    ) -> Result<(), OciError> {
+        let host = repository.host();
         let registry = self.transport.registries.of(repository).map_err(|fault| fault.error(host))?;
         let send = async |call: Call<'_>| {
             self.transport.send(&registry, &call, budget).await.map_err(|fault| fault.error(host))
         };
-
-        let blob = registry.url(&format!("{}/blobs/{digest}", repository.path()));
-        let answer = send(Call::write(repository, Method::HEAD, blob)).await?;
-        match answer.status() {
-            StatusCode::OK => return Ok((digest, true)),
-            // Where content is kept elsewhere, the registry says so only for what it has; the place itself is signed
-            // for GET and would refuse a HEAD.
-            status if status.is_redirection() => return Ok((digest, true)),
-            StatusCode::NOT_FOUND => {}
-            // Only GET is sure to be known; uploading what is there already harms nothing.
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {}
-            _ => return Err(answer.fault().error(host)),
-        }
 
         let mut start = registry.url(&format!("{}/blobs/uploads/", repository.path()));
         let mut call = Call::write(repository, Method::POST, start.clone());
@@ -92,10 +139,10 @@ impl Client {
             start.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from.path());
             call = Call { url: start, access: Access::Mount(from.path()), ..call };
         }
-        call.body = Some((Bytes::new(), "application/octet-stream".to_owned()));
+        call.body = Some((Bytes::new(), OCTETS.to_owned()));
         let answer = send(call).await?;
         match answer.status() {
-            StatusCode::CREATED => return Ok((digest, false)),
+            StatusCode::CREATED => return Ok(()),
             StatusCode::ACCEPTED => {}
             _ => return Err(self.rejected(host, answer, budget).await),
         }
@@ -103,12 +150,12 @@ impl Client {
         let mut place = upload_location(&registry, &answer).map_err(|fault| fault.error(host))?;
         place.query_pairs_mut().append_pair("digest", &digest.to_string());
         let mut call = Call::write(repository, Method::PUT, place);
-        call.body = Some((bytes, "application/octet-stream".to_owned()));
+        call.body = Some((bytes, OCTETS.to_owned()));
         let answer = send(call).await?;
-        if answer.status() != StatusCode::CREATED {
-            return Err(self.rejected(host, answer, budget).await);
+        match answer.status() {
+            StatusCode::CREATED => Ok(()),
+            _ => Err(self.rejected(host, answer, budget).await),
         }
-        Ok((digest, false))
     }
 
     pub(crate) async fn put_manifest(

@@ -6,18 +6,23 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use attestry_core::{Digest, GapCause, Subject, strict_json};
+use attestry_core::{Digest, Subject, strict_json};
 use bytes::Bytes;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{Client, attach::to_json, budget::Budget, error::OciError};
+use crate::{
+    Client,
+    attach::to_json,
+    budget::Budget,
+    error::OciError,
+    patience::{is_failure, jitter, patiently},
+};
 
 /// One kind of list: the fallback index of referrers, or a manifest of cosign's.
 pub(crate) trait TagList {
@@ -88,9 +93,8 @@ impl Client {
             state = match written {
                 Ok(state) if state.has_all(list, &seen) => return Ok((false, state.digest)),
                 Ok(state) => state,
-                // Registries on plain files fail while a tag is being rewritten by somebody else; whether our
-                // write was done is seen when the list is read again.
-                Err(OciError::Transport { cause: GapCause::Unreachable, .. }) if failures < FAILURES => {
+                // Whether our write was done all the same is seen when the list is read again.
+                Err(error) if is_failure(&error) && failures < FAILURES => {
                     failures += 1;
                     tokio::time::sleep(SETTLE.0).await;
                     Snapshot::read(list, budget).await?
@@ -164,6 +168,10 @@ struct Snapshot {
 
 impl Snapshot {
     async fn read(list: &impl TagList, budget: &Budget) -> Result<Self, OciError> {
+        patiently(is_failure, || Self::read_once(list, budget)).await
+    }
+
+    async fn read_once(list: &impl TagList, budget: &Budget) -> Result<Self, OciError> {
         let taken = |what: String| OciError::TagTaken {
             tag: list.tag().to_owned(),
             repository: list.subject().repository.to_string(),
@@ -213,11 +221,4 @@ impl Turns {
         };
         turn.lock_owned().await
     }
-}
-
-/// Something between nothing and `most`, so that writers that met once do not meet again. The standard library's
-/// seeded hasher is random enough for that.
-fn jitter(most: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0_u8) % 1000;
-    most.mul_f64(f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0)
 }

@@ -298,6 +298,27 @@ async fn blobs_are_mounted_where_the_registry_offers_it() {
 }
 
 #[tokio::test]
+async fn an_upload_that_another_spoiled_is_looked_at_again() {
+    for there in [true, false] {
+        let (sample, puts) = (Sample::new(true), AtomicUsize::new(0));
+        let store = sample.store.clone();
+        let server = Server::start(move |seen| {
+            if seen.method == "PUT" && puts.fetch_add(1, SeqCst) == 0 {
+                if there {
+                    store.answer(seen);
+                }
+                return Reply::status(400).body(r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#);
+            }
+            store.answer(seen)
+        })
+        .await;
+        let digest = user().push_blob(&server.repository(), "new".into(), None).await.unwrap();
+        assert!(sample.store.state().blobs.contains_key(&digest));
+        assert_eq!(server.count("PUT"), if there { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
 async fn uploads_stay_on_our_origin() {
     // A registry behind a proxy that names itself with the wrong scheme.
     let server = Server::start(|seen: &Seen| match seen.method.as_str() {
