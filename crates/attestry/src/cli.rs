@@ -63,6 +63,12 @@ pub(crate) enum Command {
     Attest(AttestArgs),
     /// Check an image against a policy or a key
     Verify(Box<VerifyArgs>),
+    /// Test, lint and describe policy documents
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Keep the catalog of trusted base images
+    #[command(subcommand)]
+    Base(BaseCommand),
     /// Read the decision log
     #[command(subcommand)]
     Audit(AuditCommand),

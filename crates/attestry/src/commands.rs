@@ -3,8 +3,10 @@
 mod attach;
 mod attest;
 mod audit;
+mod base;
 mod completions;
 mod key;
+mod policy;
 mod sign;
 mod subject;
 mod verify;
@@ -30,6 +32,8 @@ pub(crate) fn run(command: &Command, environment: &Environment, output: &Output)
         Command::Attest(args) => attest::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Audit(command) => audit::run(command, context),
+        Command::Policy(command) => policy::run(command, context),
+        Command::Base(command) => base::run(command, context),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -60,6 +60,11 @@ impl Failure {
         Self { exit: Exit::Usage, error: anyhow::Error::msg(message.into()), hint: None }
     }
 
+    /// What the answer depends on could not be read.
+    pub(crate) fn undeterminable(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Undeterminable, ..Self::failed(message) }
+    }
+
     /// It was tried and could not be done.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         anyhow::Error::msg(message.into()).into()

@@ -95,10 +95,6 @@ impl Output {
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress(Some(bar))
     }
-
-    pub(crate) fn is_json(&self) -> bool {
-        self.format == Format::Json
-    }
 }
 
 /// A spinner, or nothing.

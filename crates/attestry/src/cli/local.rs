@@ -93,19 +93,22 @@ Example:
 pub(crate) struct BaseAddArgs {
     /// The base image: registry/repository[:tag][@sha256:DIGEST]
     pub(crate) image: String,
-    /// The team that looks after it
+    /// The team that looks after it; needed for a base that is new to the catalog
     #[arg(long, value_name = "TEAM")]
-    pub(crate) owner: String,
+    pub(crate) owner: Option<String>,
     /// How to reach that team
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", requires = "owner")]
     pub(crate) contact: Option<String>,
-    /// The last day of support
+    /// The last day of support; needed for a base that is new to the catalog
     #[arg(long, value_name = "YYYY-MM-DD")]
-    pub(crate) supported_until: String,
+    pub(crate) supported_until: Option<String>,
     /// The file of the BaseCatalog; made where there is none
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: File,
-    /// Name of the base in the catalog; the last part of the repository and the tag without it
+    /// Which catalog, where the file holds several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) catalog_name: Option<String>,
+    /// Name of the base in the catalog; made from repository and tag where it is not given
     #[arg(long)]
     pub(crate) name: Option<String>,
     #[command(flatten)]
@@ -123,9 +126,9 @@ pub(crate) struct BaseStatusArgs {
     /// Only the build with this digest: of its index or of one of its images
     #[arg(long, value_name = "DIGEST")]
     pub(crate) build: Option<String>,
-    /// What to move to
+    /// Which catalog, where the file holds several
     #[arg(long, value_name = "NAME")]
-    pub(crate) replaced_by: Option<String>,
+    pub(crate) catalog_name: Option<String>,
     /// The file of the BaseCatalog
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: File,

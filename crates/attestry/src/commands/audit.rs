@@ -10,7 +10,7 @@ use comfy_table::{Table, presets};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::cli::{AuditCommand, AuditListArgs, AuditShowArgs, AuditSource};
+use crate::cli::{AuditCommand, AuditListArgs, AuditShowArgs};
 use crate::exit::{Exit, Failure};
 use crate::explain;
 use crate::output::Paint;

@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::{explain, files, keys, policies, registry};
 
 /// Saved evidence holds its documents in base64: the default byte budget of a collection, a third more.
-const MAX_EVIDENCE: u64 = 384 << 20;
+pub(super) const MAX_EVIDENCE: u64 = 384 << 20;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,7 +109,7 @@ fn collect(
 }
 
 /// Saved evidence, which must be about the image that was named.
-fn saved(reference: &Reference, bytes: &[u8], path: &std::path::Path) -> Result<Evidence, Failure> {
+pub(super) fn saved(reference: &Reference, bytes: &[u8], path: &std::path::Path) -> Result<Evidence, Failure> {
     let evidence = Evidence::from_bytes(bytes)
         .map_err(|error| anyhow::Error::from(error).context(format!("{} is no saved evidence", path.display())))?;
     let repository_fits = evidence.repository == *reference.repository();

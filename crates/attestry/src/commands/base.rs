@@ -1,0 +1,271 @@
+//! `attestry base`: the catalog of trusted base images.
+
+mod images;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use attestry_core::{Digest, Reason, Reference, Subject, Timestamp};
+use attestry_oci::{Budget, Client};
+use attestry_policy::base::{self, Catalog, EditError, FoundBase, ImageLayers, NewBuild};
+use attestry_policy::compile::BaseImage;
+use attestry_policy::document::{BaseProof, BuildSpec, OwnerSpec, PlatformSpec, Status};
+use attestry_policy::{PolicySet, SourceFile};
+use serde::Serialize;
+
+use super::Context;
+use crate::cli::{BaseAddArgs, BaseCheckArgs, BaseCommand, BaseStatusArgs, StatusName};
+use crate::exit::{Exit, Failure};
+use crate::output::Paint;
+use crate::{files, policies, registry};
+use images::{Image, Images, read_images};
+
+/// A catalog with years of rebuilds fits; policy sets take files of the same size.
+const MAX_CATALOG: u64 = 8 << 20;
+
+pub(super) fn run(command: &BaseCommand, context: Context<'_>) -> Result<Exit, Failure> {
+    match command {
+        BaseCommand::Add(args) => add(args, context),
+        BaseCommand::SetStatus(args) => set_status(args, context),
+        BaseCommand::Check(args) => check(args, context),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Added<'a> {
+    catalog: &'a Path,
+    base: &'a str,
+    build: &'a BuildSpec,
+}
+
+fn add(args: &BaseAddArgs, context: Context<'_>) -> Result<Exit, Failure> {
+    let reference = registry::reference(&args.image)?;
+    let file = catalog_file(&args.catalog, true)?;
+    let client = registry::client(&args.registry, context.environment, reference.repository())?;
+    let progress = context.output.progress(format!("reading {reference}"));
+    let found = registry::block_on(async {
+        let subject = resolve(&client, &reference).await?;
+        read_images(&client, &subject).await
+    });
+    drop(progress);
+    let Images { index, images } = found?;
+    let texts = |digests: &[Digest]| digests.iter().map(ToString::to_string).collect();
+    let platforms = images.iter().map(|image| PlatformSpec {
+        platform: image.platform.clone(),
+        digest: image.digest.to_string(),
+        layers: texts(&image.layers),
+        diff_ids: texts(&image.diff_ids),
+    });
+    let build = BuildSpec {
+        added_at: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        status: Status::Supported,
+        index: index.map(|digest| digest.to_string()),
+        platforms: platforms.collect(),
+    };
+    let name = args.name.clone().unwrap_or_else(|| name_of(&reference));
+    let new = NewBuild {
+        base: name.clone(),
+        owner: args.owner.clone().map(|team| OwnerSpec { team, contact: args.contact.clone() }),
+        supported_until: args.supported_until.clone(),
+        build: build.clone(),
+    };
+    let text = base::add_build(&file, args.catalog_name.as_deref(), new)
+        .map_err(|error| refused(error, &file, &args.catalog, context.output.paint))?;
+    files::write(&args.catalog, text.as_bytes())?;
+    context.output.result("BaseBuild", &Added { catalog: &args.catalog, base: &name, build: &build }, || {
+        let mut text = format!("added a build of {name} to {}", args.catalog.display());
+        for image in &images {
+            text.push_str(&format!("\n  {}  {}  {} layers", image.platform, image.digest, image.layers.len()));
+        }
+        text
+    });
+    Ok(Exit::Done)
+}
+
+/// `registry/os/debian:12-slim` → `debian-12-slim`.
+fn name_of(reference: &Reference) -> String {
+    let path = reference.repository().path();
+    let last = path.rsplit('/').next().unwrap_or(path);
+    match reference.tag() {
+        Some(tag) => format!("{last}-{}", tag.as_str().to_ascii_lowercase().replace('_', "-")),
+        None => last.to_owned(),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusSet<'a> {
+    catalog: &'a Path,
+    base: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build: Option<Digest>,
+    status: &'static str,
+}
+
+fn set_status(args: &BaseStatusArgs, context: Context<'_>) -> Result<Exit, Failure> {
+    let build = args.build.as_deref().map(str::parse::<Digest>).transpose();
+    let build = build.map_err(|error| Failure::usage(format!("--build: {error}")))?;
+    let status = match args.status {
+        StatusName::Supported => Status::Supported,
+        StatusName::Deprecated => Status::Deprecated,
+        StatusName::Revoked => Status::Revoked,
+    };
+    let file = catalog_file(&args.catalog, false)?;
+    let digest = build.map(|digest| digest.to_string());
+    let text = base::set_status(&file, args.catalog_name.as_deref(), &args.name, digest.as_deref(), status)
+        .map_err(|error| refused(error, &file, &args.catalog, context.output.paint))?;
+    files::write(&args.catalog, text.as_bytes())?;
+    let result = StatusSet { catalog: &args.catalog, base: &args.name, build, status: status.as_str() };
+    context.output.result("BaseStatus", &result, || {
+        let what = digest.map(|digest| format!("build {digest} of {}", args.name)).unwrap_or(args.name.clone());
+        format!("{what} is {} now, in {}", status.as_str(), args.catalog.display())
+    });
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked {
+    image: String,
+    trusted: bool,
+    platforms: Vec<CheckedPlatform>,
+}
+
+/// What one platform of the image stands on.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckedPlatform {
+    platform: String,
+    digest: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<CheckedBase>,
+    /// Why it is not trusted; absent when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckedBase {
+    catalog: String,
+    name: String,
+    owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<String>,
+    status: &'static str,
+    build_added_at: Timestamp,
+    build_digest: Digest,
+    build_status: &'static str,
+}
+
+fn check(args: &BaseCheckArgs, context: Context<'_>) -> Result<Exit, Failure> {
+    let reference = registry::reference(&args.image)?;
+    let catalogs = load_catalogs(&args.catalog, context.output.paint)?;
+    let client = registry::client(&args.registry, context.environment, reference.repository())?;
+    let progress = context.output.progress(format!("reading {reference}"));
+    let found = registry::block_on(async {
+        let subject = resolve(&client, &reference).await?;
+        Ok((read_images(&client, &subject).await?, subject))
+    });
+    drop(progress);
+    let (Images { images, .. }, subject) = found?;
+    let demand =
+        BaseImage { catalogs, proof: BaseProof::Exact, allow: [Status::Supported].into(), max_build_age: None };
+    let now = Timestamp::now();
+    let platforms: Vec<CheckedPlatform> = images.iter().map(|image| assess(&demand, image, now)).collect();
+    let trusted = platforms.iter().all(|platform| platform.reason.is_none());
+    let result = Checked { image: reference.pin(subject.digest).to_string(), trusted, platforms };
+    context.output.result("BaseCheck", &result, || describe(&result, context.output.paint));
+    Ok(if trusted { Exit::Done } else { Exit::Untrusted })
+}
+
+fn assess(demand: &BaseImage, image: &Image, now: Timestamp) -> CheckedPlatform {
+    let layers = ImageLayers {
+        digest: image.digest,
+        layers: &image.layers,
+        diff_ids: &image.diff_ids,
+        claimed_base: image.claimed_base.as_deref(),
+    };
+    let assessment = demand.assess(layers, now);
+    let base = assessment.found.map(|FoundBase { catalog, base, build, image }| CheckedBase {
+        catalog: catalog.name.clone(),
+        name: base.name.clone(),
+        owner: base.owner.clone(),
+        contact: base.contact.clone(),
+        status: base.status.as_str(),
+        build_added_at: build.added_at,
+        build_digest: image.digest,
+        build_status: build.status.as_str(),
+    });
+    CheckedPlatform { platform: image.platform.clone(), digest: image.digest, base, reason: assessment.reason }
+}
+
+fn describe(checked: &Checked, paint: Paint) -> String {
+    let word = if checked.trusted { paint.good("on a trusted base") } else { paint.bad("not on a trusted base") };
+    let mut text = format!("{word}  {}\n", checked.image);
+    for platform in &checked.platforms {
+        text.push_str(&format!("  {}  {}\n", paint.strong(&platform.platform), platform.digest));
+        if let Some(base) = &platform.base {
+            let contact = base.contact.as_ref().map(|contact| format!(", {contact}")).unwrap_or_default();
+            text.push_str(&format!("    base    {} ({}) in {}\n", base.name, base.status, base.catalog));
+            text.push_str(&format!(
+                "    build   {} of {} ({})\n",
+                base.build_digest, base.build_added_at, base.build_status
+            ));
+            text.push_str(&format!("    owner   {}{contact}\n", base.owner));
+        }
+        if let Some(reason) = &platform.reason {
+            text.push_str(&format!("    {reason}\n      hint: {}\n", reason.code.hint()));
+        }
+    }
+    text
+}
+
+async fn resolve(client: &Client, reference: &Reference) -> Result<Subject, Failure> {
+    client.resolve(reference, &Budget::default()).await.map_err(|gap| {
+        let reason = gap.reason();
+        Failure::undeterminable(format!("cannot resolve {reference}: {reason}")).hint(reason.code.hint())
+    })
+}
+
+/// The catalog's file; an empty one where it does not exist yet and may be made.
+fn catalog_file(path: &Path, create: bool) -> Result<SourceFile, Failure> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let exists = path.symlink_metadata().is_ok();
+    let bytes = if exists || !create { files::read(path, MAX_CATALOG)? } else { Vec::new() };
+    let file = SourceFile::new(name, bytes);
+    if !file.holds_documents() {
+        return Err(Failure::usage(format!("{} is not read as a document: name it .yaml", path.display())));
+    }
+    Ok(file)
+}
+
+fn load_catalogs(path: &Path, paint: Paint) -> Result<Vec<Arc<Catalog>>, Failure> {
+    let file = catalog_file(path, false)?;
+    let set = PolicySet::load(std::slice::from_ref(&file))
+        .map_err(|errors| refused(EditError::Invalid(errors), &file, path, paint))?;
+    let catalogs: Vec<Arc<Catalog>> = set.catalogs().values().cloned().collect();
+    if catalogs.is_empty() {
+        return Err(Failure::failed(format!("{} holds no BaseCatalog", path.display())));
+    }
+    Ok(catalogs)
+}
+
+fn refused(error: EditError, file: &SourceFile, path: &Path, paint: Paint) -> Failure {
+    let unchanged = format!("{} is unchanged", path.display());
+    match error {
+        EditError::Invalid(errors) => {
+            let directory = path.parent().unwrap_or(Path::new(""));
+            let problems = policies::render(&errors, std::slice::from_ref(file), directory, paint);
+            Failure::failed(format!("the catalog in {} cannot be used\n{problems}", path.display()))
+        }
+        EditError::SeveralCatalogs(_) => {
+            Failure::usage(format!("{error}; {unchanged}")).hint("give --catalog-name NAME")
+        }
+        EditError::NewBaseNeeds { .. } => {
+            Failure::usage(format!("{error}; {unchanged}")).hint("give --owner TEAM and --supported-until YYYY-MM-DD")
+        }
+        error => Failure::failed(format!("{error}; {unchanged}")),
+    }
+}
