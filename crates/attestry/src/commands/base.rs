@@ -50,9 +50,13 @@ fn add(args: &BaseAddArgs, context: Context<'_>) -> Result<Exit, Failure> {
     });
     drop(progress);
     let Images { index, images } = found?;
+    if let Some(image) = images.iter().find(|image| image.platform.is_none()) {
+        return Err(Failure::failed(format!("neither index nor config says which platform {} is for", image.digest))
+            .hint("a base is compared platform by platform: build it with one"));
+    }
     let texts = |digests: &[Digest]| digests.iter().map(ToString::to_string).collect();
     let platforms = images.iter().map(|image| PlatformSpec {
-        platform: image.platform.clone(),
+        platform: image.platform_name(),
         digest: image.digest.to_string(),
         layers: texts(&image.layers),
         diff_ids: texts(&image.diff_ids),
@@ -70,13 +74,13 @@ fn add(args: &BaseAddArgs, context: Context<'_>) -> Result<Exit, Failure> {
         supported_until: args.supported_until.clone(),
         build: build.clone(),
     };
-    let text = base::add_build(&file, args.catalog_name.as_deref(), new)
-        .map_err(|error| refused(error, &file, &args.catalog, context.output.paint))?;
+    let text =
+        base::add_build(&file, args.catalog_name.as_deref(), new).map_err(|error| refused(error, &args.catalog))?;
     files::write(&args.catalog, text.as_bytes())?;
     context.output.result("BaseBuild", &Added { catalog: &args.catalog, base: &name, build: &build }, || {
         let mut text = format!("added a build of {name} to {}", args.catalog.display());
         for image in &images {
-            text.push_str(&format!("\n  {}  {}  {} layers", image.platform, image.digest, image.layers.len()));
+            text.push_str(&format!("\n  {}  {}  {} layers", image.platform_name(), image.digest, image.layers.len()));
         }
         text
     });
@@ -114,7 +118,7 @@ fn set_status(args: &BaseStatusArgs, context: Context<'_>) -> Result<Exit, Failu
     let file = catalog_file(&args.catalog, false)?;
     let digest = build.map(|digest| digest.to_string());
     let text = base::set_status(&file, args.catalog_name.as_deref(), &args.name, digest.as_deref(), status)
-        .map_err(|error| refused(error, &file, &args.catalog, context.output.paint))?;
+        .map_err(|error| refused(error, &args.catalog))?;
     files::write(&args.catalog, text.as_bytes())?;
     let result = StatusSet { catalog: &args.catalog, base: &args.name, build, status: status.as_str() };
     context.output.result("BaseStatus", &result, || {
@@ -198,7 +202,7 @@ fn assess(demand: &BaseImage, image: &Image, now: Timestamp) -> CheckedPlatform 
         build_digest: image.digest,
         build_status: build.status.as_str(),
     });
-    CheckedPlatform { platform: image.platform.clone(), digest: image.digest, base, reason: assessment.reason }
+    CheckedPlatform { platform: image.platform_name(), digest: image.digest, base, reason: assessment.reason }
 }
 
 fn describe(checked: &Checked, paint: Paint) -> String {
@@ -243,8 +247,11 @@ fn catalog_file(path: &Path, create: bool) -> Result<SourceFile, Failure> {
 
 fn load_catalogs(path: &Path, paint: Paint) -> Result<Vec<Arc<Catalog>>, Failure> {
     let file = catalog_file(path, false)?;
-    let set = PolicySet::load(std::slice::from_ref(&file))
-        .map_err(|errors| refused(EditError::Invalid(errors), &file, path, paint))?;
+    let set = PolicySet::load(std::slice::from_ref(&file)).map_err(|errors| {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let problems = policies::render(&errors, std::slice::from_ref(&file), directory, paint);
+        Failure::failed(format!("the catalog in {} cannot be used\n{problems}", path.display()))
+    })?;
     let catalogs: Vec<Arc<Catalog>> = set.catalogs().values().cloned().collect();
     if catalogs.is_empty() {
         return Err(Failure::failed(format!("{} holds no BaseCatalog", path.display())));
@@ -252,13 +259,12 @@ fn load_catalogs(path: &Path, paint: Paint) -> Result<Vec<Arc<Catalog>>, Failure
     Ok(catalogs)
 }
 
-fn refused(error: EditError, file: &SourceFile, path: &Path, paint: Paint) -> Failure {
+/// The lines of a problem are those of the text that would have been written, so no snippet is shown.
+fn refused(error: EditError, path: &Path) -> Failure {
     let unchanged = format!("{} is unchanged", path.display());
     match error {
         EditError::Invalid(errors) => {
-            let directory = path.parent().unwrap_or(Path::new(""));
-            let problems = policies::render(&errors, std::slice::from_ref(file), directory, paint);
-            Failure::failed(format!("the catalog in {} cannot be used\n{problems}", path.display()))
+            Failure::failed(format!("the catalog in {} cannot be used\n{errors}", path.display()))
         }
         EditError::SeveralCatalogs(_) => {
             Failure::usage(format!("{error}; {unchanged}")).hint("give --catalog-name NAME")

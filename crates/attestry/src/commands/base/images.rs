@@ -12,12 +12,19 @@ use crate::exit::Failure;
 #[derive(Debug)]
 pub(super) struct Image {
     pub(super) digest: Digest,
-    /// Such as `linux/amd64`; `unknown` where neither index nor config says.
-    pub(super) platform: String,
+    /// Such as `linux/amd64`, where index or config say it.
+    pub(super) platform: Option<String>,
     pub(super) layers: Vec<Digest>,
     pub(super) diff_ids: Vec<Digest>,
     /// What the manifest's annotation says of its base; proves nothing.
     pub(super) claimed_base: Option<String>,
+}
+
+impl Image {
+    /// The platform in words.
+    pub(super) fn platform_name(&self) -> String {
+        self.platform.clone().unwrap_or_else(|| "no platform".to_owned())
+    }
 }
 
 /// What was found behind a subject.
@@ -79,7 +86,7 @@ async fn read_image(
     let platform = platform.or_else(|| config.platform.map(|platform| platform.to_string()));
     Ok(Image {
         digest: subject.digest,
-        platform: platform.unwrap_or_else(|| "unknown".to_owned()),
+        platform,
         layers,
         diff_ids: config.diff_ids,
         claimed_base: manifest.annotations.get("org.opencontainers.image.base.digest").cloned(),
