@@ -36,6 +36,13 @@ pub struct HttpOptions {
     pub proxy: Option<ProxyOptions>,
 }
 
+impl Default for HttpOptions {
+    /// Public addresses, the system's certificates, no proxy.
+    fn default() -> Self {
+        Self { addresses: AddressRule::Public, system_roots: true, ca: Vec::new(), proxy: None }
+    }
+}
+
 /// An HTTP proxy. The proxy resolves names itself, so addresses of what lies behind it are the proxy's to check.
 #[derive(Clone)]
 pub struct ProxyOptions {

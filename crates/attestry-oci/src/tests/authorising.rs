@@ -1,8 +1,15 @@
 //! Challenges, tokens and who gets to see credentials.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::SeqCst},
+};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use super::*;
 use crate::{
-    RegistryEntry,
+    ProxyOptions, RegistryEntry,
     hostile::{Reply, Seen},
 };
 
@@ -128,6 +135,40 @@ async fn tls_is_checked_against_the_entry_and_speaks_http_2() {
 }
 
 #[tokio::test]
+async fn https_goes_through_the_proxy_unless_the_host_is_exempt() {
+    let sample = Sample::new(true);
+    let store = sample.store.clone();
+    let (server, ca) = Server::start_tls(move |seen| store.answer(seen)).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let (tunnels, target) = (Arc::new(AtomicU32::new(0)), server.address);
+    let counter = Arc::clone(&tunnels);
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let counter = Arc::clone(&counter);
+            tokio::spawn(async move {
+                let mut head = [0; 1024];
+                let length = client.read(&mut head).await.unwrap();
+                assert!(head[..length].starts_with(format!("CONNECT {target} ").as_bytes()));
+                counter.fetch_add(1, SeqCst);
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                let mut upstream = tokio::net::TcpStream::connect(target).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+            });
+        }
+    });
+    for (no_proxy, tunnelled) in [(vec![], true), (vec!["127.0.0.1".to_owned()], false)] {
+        tunnels.store(0, SeqCst);
+        let entry = RegistryEntry { ca: Some(ca.clone().into_bytes()), ..entry(&server, Credentials::Anonymous) };
+        let mut options = ClientOptions::for_service(vec![entry]);
+        options.proxy = Some(ProxyOptions { https: proxy.parse().unwrap(), no_proxy });
+        assert_eq!(read(&Client::new(&options).unwrap(), &server, &sample).await, []);
+        assert_eq!(tunnels.load(SeqCst) > 0, tunnelled);
+    }
+}
+
+#[tokio::test]
 async fn basic_goes_to_the_registry_only_when_it_asks() {
     let sample = Sample::new(true);
     let store = sample.store.clone();
@@ -170,10 +211,10 @@ async fn identity_tokens_use_the_form_and_fall_back_to_get() {
 #[tokio::test]
 async fn a_token_that_is_refused_is_renewed_once() {
     let sample = Sample::new(true);
-    let good = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let (store, now) = (sample.store.clone(), std::sync::Arc::clone(&good));
+    let good = Arc::new(AtomicU32::new(0));
+    let (store, now) = (sample.store.clone(), Arc::clone(&good));
     let server = Server::start(move |seen| {
-        let current = format!("t{}", now.load(std::sync::atomic::Ordering::SeqCst));
+        let current = format!("t{}", now.load(SeqCst));
         if seen.path == "/token" {
             return Reply::json(&json!({"token": current, "expires_in": 3600}));
         }
@@ -185,7 +226,7 @@ async fn a_token_that_is_refused_is_renewed_once() {
     .await;
     let client = user();
     assert_eq!(read(&client, &server, &sample).await, []);
-    good.store(1, std::sync::atomic::Ordering::SeqCst);
+    good.store(1, SeqCst);
     assert_eq!(read(&client, &server, &sample).await, []);
     assert_eq!(server.count("/token"), 2);
 }
