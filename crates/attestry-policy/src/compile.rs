@@ -10,7 +10,10 @@ mod policy;
 mod read;
 mod revocation;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use attestry_core::Digest;
 
@@ -56,7 +59,7 @@ impl PolicySet {
         let raw = read::split_all(files, &mut errors);
         let mut documents = read::read_all(&raw, &mut errors);
         let contents = documents.inline_trust_roots(files, &mut errors);
-        let mut compiler = Compiler { errors, patterns: 0 };
+        let mut compiler = Compiler { errors, patterns: 0, broken: std::mem::take(&mut documents.broken) };
 
         let trust_roots = compiler.trust_roots(&documents.trust_roots, contents);
         let authorities = compiler.authorities(&documents.authorities, &trust_roots);
@@ -143,6 +146,8 @@ impl Place {
 pub(crate) struct Compiler {
     errors: PolicyErrors,
     patterns: usize,
+    /// Kind and name of documents that are there but wrong.
+    broken: BTreeSet<(&'static str, String)>,
 }
 
 impl Compiler {
@@ -194,7 +199,7 @@ impl Compiler {
     }
 
     /// Resolves a list of names, which is never empty, has no name twice and refers to nothing unknown.
-    fn names<T>(&mut self, names: &[String], known: &BTreeMap<String, Arc<T>>, kind: &str, at: &At<'_>) -> Vec<Arc<T>> {
+    fn names<T>(&mut self, names: &[String], known: &BTreeMap<String, Arc<T>>, kind: &'static str, at: &At<'_>) -> Vec<Arc<T>> {
         if names.is_empty() {
             self.push(at.problem(format!("the list is empty: name at least one {kind}")));
         }
@@ -214,9 +219,12 @@ impl Compiler {
     }
 
     /// Resolves one name.
-    fn name<T>(&mut self, name: &str, known: &BTreeMap<String, Arc<T>>, kind: &str, at: &At<'_>) -> Option<Arc<T>> {
+    fn name<T>(&mut self, name: &str, known: &BTreeMap<String, Arc<T>>, kind: &'static str, at: &At<'_>) -> Option<Arc<T>> {
         if let Some(value) = known.get(name) {
             return Some(value.clone());
+        }
+        if self.broken.contains(&(kind, name.to_owned())) {
+            return None;
         }
         let mut problem = at.problem(format!("there is no {kind} {name:?}"));
         problem.hint = suggest(name, known.keys().map(String::as_str))

@@ -89,6 +89,8 @@ impl Pattern {
             (None, Some(glob), None) => Source::Glob(Glob::compile(glob)?),
             (None, None, Some(source)) => {
                 check_source(source)?;
+                // Alone first: `a)|(b` is no expression, but would become one inside our brackets.
+                build(source)?;
                 Source::Regex { regex: build(&format!(r"\A(?:{source})\z"))?, source: source.clone() }
             }
             _ => return Err(PatternError::NotOne),
@@ -187,8 +189,16 @@ pub struct Glob {
 impl Glob {
     /// Compiles a glob over any text.
     pub fn compile(source: &str) -> Result<Self, PatternError> {
+        match source.chars().find(|c| matches!(c, '[' | ']')) {
+            Some(c) => Err(PatternError::GlobCharacter(c)),
+            None => Self::translate(source),
+        }
+    }
+
+    /// To an anchored regular expression.
+    fn translate(source: &str) -> Result<Self, PatternError> {
         check_source(source)?;
-        if let Some(c) = source.chars().find(|c| matches!(c, '?' | '[' | ']' | '{' | '}' | '\\')) {
+        if let Some(c) = source.chars().find(|c| matches!(c, '?' | '{' | '}' | '\\')) {
             return Err(PatternError::GlobCharacter(c));
         }
         if source.contains("***") {
@@ -217,7 +227,8 @@ impl Glob {
     /// Compiles a glob over `host/repository`. One that can match no normal form is refused, since it would
     /// quietly guard nothing (attack 80).
     pub fn compile_image(source: &str) -> Result<Self, PatternError> {
-        let glob = Self::compile(source)?;
+        // An IPv6 address stands in brackets; they mean nothing else here.
+        let glob = if source.starts_with('[') { Self::translate(source)? } else { Self::compile(source)? };
         check_image_glob(source)?;
         Ok(glob)
     }

@@ -168,6 +168,7 @@ impl Compiler {
             if sources.iter().filter(|given| **given).count() != 1 {
                 let hint = "write file: trusted_root.json, inline: …, or publicGood: {}";
                 self.push(at.problem("exactly one of file, inline and publicGood is needed").hint(hint));
+                self.broken.insert(("TrustRoot", name.clone()));
                 continue;
             }
             let source = match contents.get(name) {
@@ -178,7 +179,10 @@ impl Compiler {
                     TrustRootSource::Json(text.clone())
                 }
                 None if spec.public_good.is_some() => TrustRootSource::PublicGood,
-                None => continue,
+                None => {
+                    self.broken.insert(("TrustRoot", name.clone()));
+                    continue;
+                }
             };
             let place = Place::of(&at);
             let root = TrustRoot { name: name.clone(), source, sct: spec.sct, log: spec.log, place };
@@ -205,9 +209,14 @@ impl Compiler {
                     None
                 }
             };
-            if let Some(kind) = kind {
-                let authority = Authority { name: name.clone(), kind, place: Place::of(&at) };
-                authorities.insert(name.clone(), Arc::new(authority));
+            match kind {
+                Some(kind) => {
+                    let authority = Authority { name: name.clone(), kind, place: Place::of(&at) };
+                    authorities.insert(name.clone(), Arc::new(authority));
+                }
+                None => {
+                    self.broken.insert(("Authority", name.clone()));
+                }
             }
         }
         authorities

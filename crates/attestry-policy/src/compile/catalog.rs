@@ -28,6 +28,7 @@ impl Compiler {
                 spec.bases.iter().flat_map(|base| &base.builds).map(|build| build.platforms.len()).sum();
             if images > MAX_IMAGES {
                 self.push(at.problem(format!("the catalog holds more than {MAX_IMAGES} images")));
+                self.broken.insert(("BaseCatalog", name.clone()));
                 continue;
             }
             let mut names = BTreeSet::new();

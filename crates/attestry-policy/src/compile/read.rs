@@ -1,6 +1,6 @@
 //! From files to typed documents, each name once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use attestry_core::{API_VERSION, canonical};
 use serde::{Serialize, de::DeserializeOwned};
@@ -48,6 +48,8 @@ pub(super) struct Documents<'a> {
     pub(super) catalogs: ByName<'a, BaseCatalogSpec>,
     pub(super) revocations: ByName<'a, RevocationSpec>,
     pub(super) policies: ByName<'a, ImagePolicySpec>,
+    /// Kind and name of documents that could not be read: what refers to them is not reported as well.
+    pub(super) broken: BTreeSet<(&'static str, String)>,
 }
 
 /// Splits every file that holds documents.
@@ -85,6 +87,9 @@ pub(super) fn read_all<'a>(raw: &'a [RawDocument<'a>], errors: &mut PolicyErrors
         });
         if let Err(problem) = result {
             errors.push(problem);
+            let kind = raw.root.text("kind").and_then(Kind::from_name);
+            let name = raw.root.child("metadata").and_then(|metadata| metadata.text("name"));
+            documents.broken.extend(kind.map(Kind::as_str).zip(name.map(str::to_owned)));
         }
     }
     documents

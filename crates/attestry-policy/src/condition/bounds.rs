@@ -8,8 +8,8 @@ use super::{ConditionError, MAX_SOURCE};
 
 /// Brackets of all kinds that may be open at once; the parser's own bound.
 pub(super) const MAX_BRACKETS: u16 = 24;
-/// Characters that can be operators: arithmetic, comparison, negation, choice, selection.
-const MAX_OPERATORS: usize = 500;
+/// What can be an operator or a call: arithmetic, comparison, `in`, negation, choice, selection, index.
+const MAX_OPERATORS: usize = 400;
 
 /// Refuses a source that could exhaust the stack.
 pub(super) fn check(source: &str) -> Result<(), ConditionError> {
@@ -19,8 +19,9 @@ pub(super) fn check(source: &str) -> Result<(), ConditionError> {
     if source.len() > MAX_SOURCE {
         return Err(ConditionError::TooLong);
     }
-    if source.bytes().filter(|b| b"+-*/%<>=!?.".contains(b)).count() > MAX_OPERATORS {
-        return Err(ConditionError::TooComplex("it holds more than 500 operators"));
+    let signs = source.bytes().filter(|b| b"+-*/%<>=!?.&|[({".contains(b)).count();
+    if signs + source.matches("in").count() > MAX_OPERATORS {
+        return Err(ConditionError::TooComplex("it holds more than 400 operators and brackets"));
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ use crate::error::suggest;
 
 /// Nodes of one condition, macros expanded.
 const MAX_NODES: usize = 5_000;
+/// Depth of one condition. Chains of `&&` and `||` are balanced and stay far below.
+const MAX_DEPTH: usize = 64;
 /// Compiled bytes of one pattern, so that a pattern costs little for each byte that it looks at.
 const MAX_PATTERN: usize = 64 << 10;
 
@@ -34,7 +36,7 @@ pub(super) fn compile(source: &str) -> Result<(Node, Vec<Root>), ConditionError>
         let message = attestry_core::reason::clean(message.trim_start_matches("Syntax error: "), 200);
         ConditionError::Syntax { line: number(place.0).max(1), column: number(place.1).max(1), message }
     })?;
-    let mut compiler = Compiler { locals: Vec::new(), roots: Vec::new() };
+    let mut compiler = Compiler { locals: Vec::new(), roots: Vec::new(), depth: 0 };
     let root = compiler.node(&tree)?;
     match root.certainly_not_bool() {
         Some(what) => Err(ConditionError::NotBool(what)),
@@ -46,12 +48,24 @@ struct Compiler {
     /// Variables of the macros around the current place, outermost first.
     locals: Vec<String>,
     roots: Vec<Root>,
+    depth: usize,
 }
 
 type Result_<T = Node> = Result<T, ConditionError>;
 
 impl Compiler {
+    /// One expression, at a bounded depth: evaluation recurses as deeply as the tree goes.
     fn node(&mut self, expr: &IdedExpr) -> Result_ {
+        if self.depth == MAX_DEPTH {
+            return Err(ConditionError::TooComplex("expressions are nested more than 64 deep"));
+        }
+        self.depth += 1;
+        let node = self.node_here(expr);
+        self.depth -= 1;
+        node
+    }
+
+    fn node_here(&mut self, expr: &IdedExpr) -> Result_ {
         Ok(match &expr.expr {
             Expr::Literal(value) => Node::Constant(constant(value)?),
             Expr::Ident(name) => self.variable(name)?,
