@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
     /// Text for people, or JSON with a stable shape on standard output
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "text|json", hide_possible_values = true)]
     pub(crate) output: Format,
     /// Print no text but errors; the exit code says the rest
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -86,3 +86,6 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 /// A file that is read or written.
 type File = PathBuf;
+
+#[cfg(test)]
+mod tests;

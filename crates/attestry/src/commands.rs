@@ -34,6 +34,6 @@ pub(crate) fn run(command: &Command, environment: &Environment, output: &Output)
         Command::Audit(command) => audit::run(command, context),
         Command::Policy(command) => policy::run(command, context),
         Command::Base(command) => base::run(command, context),
-        Command::Completions(args) => completions::run(args),
+        Command::Completions(args) => completions::run(args, context),
     }
 }

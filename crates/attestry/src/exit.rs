@@ -116,4 +116,14 @@ macro_rules! failed {
     };
 }
 
-failed!(attestry_sign::Error, attestry_oci::OciError, attestry_store::StoreError);
+failed!(attestry_sign::Error, attestry_store::StoreError);
+
+impl From<attestry_oci::OciError> for Failure {
+    fn from(error: attestry_oci::OciError) -> Self {
+        let hint = match &error {
+            attestry_oci::OciError::Transport { cause, .. } => Some(cause.code().hint().to_owned()),
+            _ => None,
+        };
+        Self { hint, ..anyhow::Error::from(error).into() }
+    }
+}

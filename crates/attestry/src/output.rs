@@ -34,7 +34,12 @@ impl Output {
 
     /// The result of a command: as JSON with `apiVersion` and `kind`, or as text. Quiet silences the text alone,
     /// since who asks for JSON wants it.
-    pub(crate) fn result<T: Serialize>(&self, kind: &str, value: &T, text: impl FnOnce() -> String) {
+    pub(crate) fn result<T: Serialize>(
+        &self,
+        kind: &str,
+        value: &T,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Envelope<'a, T> {
@@ -45,23 +50,27 @@ impl Output {
         }
         match self.format {
             Format::Json => self.document(&Envelope { api_version: API_VERSION, kind, value }),
-            Format::Text if self.quiet => {}
+            Format::Text if self.quiet => Ok(()),
             Format::Text => self.text(&text()),
         }
     }
 
     /// A document that names its own `apiVersion` and `kind`.
-    pub(crate) fn document<T: Serialize>(&self, value: &T) {
+    pub(crate) fn document<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
         // Structs with text keys, written into memory: that cannot fail.
         let json = serde_json::to_string_pretty(value).expect("results are plain JSON");
-        self.text(&json);
+        self.text(&json)
     }
 
     /// Plain text on stdout, with one newline at its end.
-    pub(crate) fn text(&self, text: &str) {
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        // A reader that went away (`| head`) wants no more, and there is nobody else to tell.
-        let _ = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
+        match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(()),
+            // A reader that went away (`| head`) wants no more.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(anyhow::Error::from(error).context("the result could not be written").into()),
+        }
     }
 
     /// Something a person should know although the command went on.

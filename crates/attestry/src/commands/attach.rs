@@ -69,7 +69,7 @@ pub(super) fn run(
     });
     context.output.detail(|| format!("registry requests: {}", client.stats()));
     let receipt = receipt?;
-    context.output.result("Receipt", &receipt, || receipt.describe());
+    context.output.result("Receipt", &receipt, || receipt.describe())?;
     Ok(Exit::Done)
 }
 

@@ -62,7 +62,7 @@ fn list(args: &AuditListArgs, context: Context<'_>) -> Result<Exit, Failure> {
         (None, None) => return Err(no_source()),
     };
     let list = List { decisions };
-    context.output.result("DecisionList", &list, || table(&list.decisions, context.output.paint));
+    context.output.result("DecisionList", &list, || table(&list.decisions, context.output.paint))?;
     Ok(Exit::Done)
 }
 
@@ -81,7 +81,7 @@ fn show(args: &AuditShowArgs, context: Context<'_>) -> Result<Exit, Failure> {
         (None, Some(server)) => server.show(name)?,
         (None, None) => return Err(no_source()),
     };
-    context.output.result("DecisionRecord", &shown, || describe(&shown, context.output.paint));
+    context.output.result("DecisionRecord", &shown, || describe(&shown, context.output.paint))?;
     Ok(Exit::Done)
 }
 

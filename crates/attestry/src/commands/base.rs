@@ -83,7 +83,7 @@ fn add(args: &BaseAddArgs, context: Context<'_>) -> Result<Exit, Failure> {
             text.push_str(&format!("\n  {}  {}  {} layers", image.platform_name(), image.digest, image.layers.len()));
         }
         text
-    });
+    })?;
     Ok(Exit::Done)
 }
 
@@ -124,7 +124,7 @@ fn set_status(args: &BaseStatusArgs, context: Context<'_>) -> Result<Exit, Failu
     context.output.result("BaseStatus", &result, || {
         let what = digest.map(|digest| format!("build {digest} of {}", args.name)).unwrap_or(args.name.clone());
         format!("{what} is {} now, in {}", status.as_str(), args.catalog.display())
-    });
+    })?;
     Ok(Exit::Done)
 }
 
@@ -180,7 +180,7 @@ fn check(args: &BaseCheckArgs, context: Context<'_>) -> Result<Exit, Failure> {
     let platforms: Vec<CheckedPlatform> = images.iter().map(|image| assess(&demand, image, now)).collect();
     let trusted = platforms.iter().all(|platform| platform.reason.is_none());
     let result = Checked { image: reference.pin(subject.digest).to_string(), trusted, platforms };
-    context.output.result("BaseCheck", &result, || describe(&result, context.output.paint));
+    context.output.result("BaseCheck", &result, || describe(&result, context.output.paint))?;
     Ok(if trusted { Exit::Done } else { Exit::Untrusted })
 }
 

@@ -70,7 +70,7 @@ fn write(name: &Path, key: &SigningKey, context: Context<'_>) -> Result<Exit, Fa
             result.algorithm,
             result.key_id
         )
-    });
+    })?;
     Ok(Exit::Done)
 }
 
@@ -90,6 +90,6 @@ fn public(args: &KeyPublicArgs, context: Context<'_>) -> Result<Exit, Failure> {
         None => keys::private(&args.file, true, context.environment)?.public_key().clone(),
     };
     let result = Public { pem: keys::to_pem(&key), key_id: key.id() };
-    context.output.result("PublicKey", &result, || result.pem.clone());
+    context.output.result("PublicKey", &result, || result.pem.clone())?;
     Ok(Exit::Done)
 }

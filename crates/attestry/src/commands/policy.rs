@@ -22,7 +22,7 @@ pub(super) fn run(command: &PolicyCommand, context: Context<'_>) -> Result<Exit,
         PolicyCommand::Test(args) => cases::run(args, context),
         PolicyCommand::Lint(args) => lint(args, context),
         PolicyCommand::Schema => {
-            context.output.document(&attestry_policy::document::schema());
+            context.output.document(&attestry_policy::document::schema())?;
             Ok(Exit::Done)
         }
     }
@@ -67,7 +67,7 @@ fn lint(args: &PolicyDirArgs, context: Context<'_>) -> Result<Exit, Failure> {
         1 => "1 finding".to_owned(),
         count => format!("{count} findings"),
     });
-    context.output.result("LintReport", &report, || text);
+    context.output.result("LintReport", &report, || text)?;
     // What is merely worth knowing fails no pipeline.
     Ok(if worst == Level::Notice { Exit::Done } else { Exit::Untrusted })
 }

@@ -91,3 +91,6 @@ fn read_digest_file(path: &Path) -> Result<Digest, Failure> {
     let digest = text.rsplit_once('@').map_or(text, |(_, digest)| digest);
     Ok(digest.parse::<Digest>().with_context(what)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,7 @@ pub(super) fn run(args: &VerifyArgs, context: Context<'_>) -> Result<Exit, Failu
     let result = Verification { image: reference.to_string(), pinned, answer: &answer, review: &review };
     context.output.result("Verification", &result, || {
         explain::verification(&reference, result.pinned.as_deref(), &answer, &review, context.output.paint)
-    });
+    })?;
     Ok(exit(&answer))
 }
 

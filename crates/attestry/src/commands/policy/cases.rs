@@ -67,7 +67,7 @@ pub(super) fn run(args: &PolicyDirArgs, context: Context<'_>) -> Result<Exit, Fa
     }
     let failed = cases.iter().filter(|case| !case.passed).count();
     let report = Report { passed: cases.len() - failed, failed, cases };
-    context.output.result("PolicyTestReport", &report, || describe(&report, context.output.paint));
+    context.output.result("PolicyTestReport", &report, || describe(&report, context.output.paint))?;
     Ok(if failed == 0 { Exit::Done } else { Exit::Untrusted })
 }
 
