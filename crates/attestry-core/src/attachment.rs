@@ -76,12 +76,13 @@ impl Attachments {
     pub fn of(evidence: &Evidence, of: Digest, layout: Layout) -> Self {
         let mut out = Self::default();
         let need = Need::Listing { of, layout };
+        let gap = evidence.gap(&need);
+        // A listing can have entries and a gap: one of its sources failed. What is there may prove something, but
+        // what is not there is not missing (attack 42).
+        out.incomplete.extend(gap.map(|gap| gap.reason()));
         let Some(entries) = evidence.listings.get(&(of, layout)) else {
-            match evidence.gap(&need) {
-                Some(gap) => out.incomplete.push(gap.reason()),
-                None => {
-                    out.pending.insert(need);
-                }
+            if gap.is_none() {
+                out.pending.insert(need);
             }
             return out;
         };

@@ -91,6 +91,9 @@ fn attack_42_a_gap_is_never_a_missing_signature() {
         world.evidence.listings.remove(&(of, Layout::Referrers));
         world.evidence.gaps.push(Gap { need, cause, detail: "test".into() });
         check(&set, &world.evidence, Verdict::Undeterminable, Some(cause.code()));
+        // The same where one source of the listing was read and another was not.
+        world.evidence.listings.insert((of, Layout::Referrers), Vec::new());
+        check(&set, &world.evidence, Verdict::Undeterminable, Some(cause.code()));
         // A met requirement stays met whatever else is missing.
         world.attach_legacy(1);
         check(&set, &world.evidence, Verdict::Trusted, None);
