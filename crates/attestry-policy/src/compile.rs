@@ -199,7 +199,13 @@ impl Compiler {
     }
 
     /// Resolves a list of names, which is never empty, has no name twice and refers to nothing unknown.
-    fn names<T>(&mut self, names: &[String], known: &BTreeMap<String, Arc<T>>, kind: &'static str, at: &At<'_>) -> Vec<Arc<T>> {
+    fn names<T>(
+        &mut self,
+        names: &[String],
+        known: &BTreeMap<String, Arc<T>>,
+        kind: &'static str,
+        at: &At<'_>,
+    ) -> Vec<Arc<T>> {
         if names.is_empty() {
             self.push(at.problem(format!("the list is empty: name at least one {kind}")));
         }
@@ -219,7 +225,13 @@ impl Compiler {
     }
 
     /// Resolves one name.
-    fn name<T>(&mut self, name: &str, known: &BTreeMap<String, Arc<T>>, kind: &'static str, at: &At<'_>) -> Option<Arc<T>> {
+    fn name<T>(
+        &mut self,
+        name: &str,
+        known: &BTreeMap<String, Arc<T>>,
+        kind: &'static str,
+        at: &At<'_>,
+    ) -> Option<Arc<T>> {
         if let Some(value) = known.get(name) {
             return Some(value.clone());
         }

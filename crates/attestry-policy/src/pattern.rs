@@ -353,7 +353,7 @@ pub(crate) fn build(source: &str) -> Result<Regex, PatternError> {
 /// The regex crate draws the expression over several lines; the last one says what is wrong.
 pub(crate) fn last_line(text: &str) -> String {
     let line = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    attestry_core::reason::clean(line.trim().trim_start_matches("error: "), 200)
+    attestry_core::reason::clean(line.trim().trim_start_matches("error: ").trim_end_matches('.'), 200)
 }
 
 #[cfg(test)]

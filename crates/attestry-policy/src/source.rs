@@ -153,6 +153,10 @@ impl RawDocument<'_> {
                 problem.column = u32::try_from(place.column()).unwrap_or(0);
             }
             problem.path = self.root.path_at(problem.line, problem.column);
+            if matches!(error.without_snippet(), serde_saphyr::Error::SerdeMissingField { .. }) {
+                // Found missing after the last field was read: what lacks it is the map around.
+                problem.path.truncate(problem.path.rfind('.').unwrap_or(0));
+            }
             problem.hint = hint;
             problem
         })
@@ -176,7 +180,20 @@ fn explain(error: &serde_saphyr::Error) -> (String, Option<String>) {
             (format!("{expected} is needed here, not {unexpected}"), None)
         }
         Error::NullIntoString { .. } => ("a text is needed here, not nothing".to_owned(), None),
-        Error::Unexpected { expected, .. } => (format!("{expected} is needed here"), None),
+        Error::DuplicateMappingKey { key, .. } => {
+            (format!("the field {:?} is there twice", key.as_deref().unwrap_or_default()), None)
+        }
+        Error::Unexpected { expected, .. } => {
+            let expected = match *expected {
+                "mapping start" => "a map of fields",
+                "sequence start" => "a list",
+                other => other,
+            };
+            (format!("{expected} is needed here"), None)
+        }
+        Error::InvalidScalar { ty, .. } if ty.starts_with(['u', 'i']) => {
+            ("a whole number is needed here".to_owned(), None)
+        }
         Error::InvalidScalar { ty, .. } => (format!("this is no {ty}"), None),
         other => (one_line(&other.to_string()), None),
     }

@@ -408,7 +408,7 @@ impl Compiler {
         let at = at.field("threshold");
         if threshold == 0 {
             self.push(at.problem("the threshold is 0: nobody would have to sign").hint("write 1 or more"));
-        } else if authorities.len() == spec.authorities.len() && threshold > distinct {
+        } else if distinct > 0 && authorities.len() == spec.authorities.len() && threshold > distinct {
             let message = format!("the threshold is {threshold}, but only {} named", count_distinct(distinct));
             let hint = "the same key or identity under two names counts once";
             self.push(at.problem(message).hint(hint));

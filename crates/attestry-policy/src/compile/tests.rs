@@ -20,7 +20,9 @@ fn reference_files() -> Vec<SourceFile> {
 /// An `Authority` with a key.
 fn authority(name: &str, pem: &str) -> String {
     let pem: String = pem.lines().map(|line| format!("      {line}\n")).collect();
-    format!("apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {{name: {name}}}\nspec:\n  key:\n    pem: |\n{pem}")
+    format!(
+        "apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {{name: {name}}}\nspec:\n  key:\n    pem: |\n{pem}"
+    )
 }
 
 /// An `ImagePolicy` with these requirements in flow style.
@@ -62,7 +64,10 @@ fn the_digest_is_blind_to_order_files_and_formatting() {
     let changed = REFERENCE.replace("maxAge: 720h", "maxAge: 721h");
     let files = [SourceFile::new("reference.yaml", changed), SourceFile::new("trusted_root.json", TRUSTED_ROOT)];
     assert_ne!(PolicySet::load(&files).unwrap().digest(), digest);
-    let files = [SourceFile::new("reference.yaml", REFERENCE), SourceFile::new("trusted_root.json", TRUSTED_ROOT.replace("0.1", "0.2"))];
+    let files = [
+        SourceFile::new("reference.yaml", REFERENCE),
+        SourceFile::new("trusted_root.json", TRUSTED_ROOT.replace("0.1", "0.2")),
+    ];
     assert_ne!(PolicySet::load(&files).unwrap().digest(), digest, "a trust root is part of the set");
 }
 
@@ -115,7 +120,8 @@ fn a_whole_authority_is_revoked_by_its_key() {
     let id = set.revocations()[0].id;
     let reworded = load(&[authority("a", KEY), revocation.replace("stolen", "lost")]).unwrap();
     assert_eq!(reworded.revocations()[0].id, id, "a new wording takes nothing back");
-    let weaker = load(&[authority("a", KEY), revocation.replace("reason", "since: 2026-01-01T00:00:00Z, reason")]).unwrap();
+    let weaker =
+        load(&[authority("a", KEY), revocation.replace("reason", "since: 2026-01-01T00:00:00Z, reason")]).unwrap();
     assert_ne!(weaker.revocations()[0].id, id, "a revocation that spares more is another one");
 }
 
@@ -142,7 +148,11 @@ fn which_policies_match() {
             name: name.to_owned(),
             labels: label.map(|value| BTreeMap::from([("env".to_owned(), value.to_owned())])),
         });
-        assert_eq!(set.policies()[0].matches(&repository, namespace.as_ref()), expected, "{namespaces} {image} {namespace:?}");
+        assert_eq!(
+            set.policies()[0].matches(&repository, namespace.as_ref()),
+            expected,
+            "{namespaces} {image} {namespace:?}"
+        );
     };
     use Matches::{NamespaceUnknown, No, Yes};
     check("", "registry.example/shop/app", None, Yes);
@@ -203,7 +213,10 @@ fn what_is_wrong_is_said_with_its_place() {
         ("{authority: release-ci, since", "{authority: release-ci, keyId: x, since"),
         ("images: [\"registry.example/shop/**\"]", "images: []"),
         ("images: [\"registry.example/shop/**\"]", "images: [\"Registry.example/shop/**\"]"),
-        ("images: [\"registry.example/shop/**\"]", "images: [nginx, \"index.docker.io/acme/*\", \"a.example/x:tag\", \"{a,b}.example/x\"]"),
+        (
+            "images: [\"registry.example/shop/**\"]",
+            "images: [nginx, \"index.docker.io/acme/*\", \"a.example/x:tag\", \"{a,b}.example/x\"]",
+        ),
         ("mode: Enforce", "mode: enforce"),
         ("threshold: 1", "threshold: 0"),
         ("threshold: 1", "threshold: 3"),
@@ -220,10 +233,16 @@ fn what_is_wrong_is_said_with_its_place() {
         ("allow: [Supported]", "allow: [Supported, Revoked]"),
         ("allow: [Supported]", "allow: []"),
         ("proof: Exact", "proof: exact"),
-        ("{name: ours, signature: {authorities: [release-ci]}}", "{name: signed, signature: {authorities: [release-ci]}}"),
+        (
+            "{name: ours, signature: {authorities: [release-ci]}}",
+            "{name: signed, signature: {authorities: [release-ci]}}",
+        ),
         ("{name: ours, signature: {authorities: [release-ci]}}", "{name: ours, anyOf: []}"),
         ("{name: ours, signature: {authorities: [release-ci]}}", "{name: ours}"),
-        ("{name: ours, signature: {authorities: [release-ci]}}", "{name: ours, signature: {authorities: [release-ci]}, digests: []}"),
+        (
+            "{name: ours, signature: {authorities: [release-ci]}}",
+            "{name: ours, signature: {authorities: [release-ci]}, digests: []}",
+        ),
         ("metadata: {name: production}", "metadata: &a {name: production}"),
         ("metadata: {name: production}", "metadata: *a"),
         ("metadata: {name: production}", "metadata: {<<: {name: production}}"),
@@ -275,12 +294,20 @@ fn attack_39_a_million_identities_are_refused() {
 fn a_folder_without_documents_is_an_empty_set() {
     assert!(PolicySet::load(&[]).unwrap().policies().is_empty());
     let comments = SourceFile::new("a.yaml", "# nothing here\n---\n# and nothing here\n");
-    assert!(PolicySet::load(&[comments, SourceFile::new("README.md", "---\nkind: x\n")]).unwrap().policies().is_empty());
+    assert!(
+        PolicySet::load(&[comments, SourceFile::new("README.md", "---\nkind: x\n")]).unwrap().policies().is_empty()
+    );
 }
 
 #[test]
 fn files_that_are_no_text_are_named() {
-    for (bytes, word) in [(&b"\xff\xfe"[..], "UTF-8"), (b"a: \"\0", "p.yaml"), (b"\tkey: x", "p.yaml:1"), (b"- a\n- b\n", "apiVersion"), (b"just text", "apiVersion")] {
+    for (bytes, word) in [
+        (&b"\xff\xfe"[..], "UTF-8"),
+        (b"a: \"\0", "p.yaml"),
+        (b"\tkey: x", "p.yaml:1"),
+        (b"- a\n- b\n", "apiVersion"),
+        (b"just text", "apiVersion"),
+    ] {
         let message = PolicySet::load(&[SourceFile::new("p.yaml", bytes)]).unwrap_err().to_string();
         assert!(message.contains(word), "{message}");
     }

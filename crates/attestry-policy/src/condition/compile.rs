@@ -24,10 +24,13 @@ pub(super) fn compile(source: &str) -> Result<(Node, Vec<Root>), ConditionError>
     bounds::check(source)?;
     let parser = PrattParser::new()
         .max_recursion_depth(bounds::MAX_BRACKETS)
-        .error_recovery_limit(0)
+        .error_recovery_limit(8)
         .max_expression_node_count(MAX_NODES);
     let tree = parser.parse(source).map_err(|errors| {
-        let first = errors.errors.into_iter().next();
+        // Errors without a place only say that there were others.
+        let mut errors = errors.errors;
+        errors.sort_by_key(|error| (error.pos.0 == 0, error.pos));
+        let first = errors.into_iter().next();
         let (place, message) = first.map_or(((0, 0), String::new()), |error| (error.pos, error.msg));
         let number = |n: isize| u32::try_from(n).unwrap_or(0);
         if message.contains("recursion limit") {
@@ -116,12 +119,19 @@ impl Compiler {
         if name == "matches" {
             return self.matches(call);
         }
+        let is_operator = name.contains(['_', '@']);
+        if !is_operator && !FUNCTIONS.contains(&name) {
+            return Err(unknown_function(call));
+        }
+        // A macro that the parser did not expand has another number of arguments.
+        if MACROS.contains(&name) {
+            return Err(unknown_function(call));
+        }
         // `x.f(y)` and `f(x, y)` are one function of two values.
         let target = call.target.iter().map(|target| &**target);
         let mut arguments = target.chain(&call.args).map(|expr| self.node(expr)).collect::<Result_<Vec<Node>>>()?;
-        let method = call.target.is_some();
-        if method {
-            return self.function(name, arguments, method);
+        if call.target.is_some() {
+            return function(call, arguments);
         }
         // Taken from the end: the last argument first.
         let count = arguments.len();
@@ -142,36 +152,8 @@ impl Compiler {
                     (_, None) => Node::Index { of: left, at: right },
                 }
             }
-            _ => return self.function(name, arguments, method),
+            _ => return function(call, arguments),
         })
-    }
-
-    fn function(&self, name: &str, arguments: Vec<Node>, method: bool) -> Result_ {
-        let count = arguments.len();
-        let function = match (name, method, count) {
-            ("size", _, 1) => Function::Size,
-            ("contains", true, 2) => Function::Contains,
-            ("startsWith", true, 2) => Function::StartsWith,
-            ("endsWith", true, 2) => Function::EndsWith,
-            ("lowerAscii", true, 1) => Function::LowerAscii,
-            ("upperAscii", true, 1) => Function::UpperAscii,
-            ("trim", true, 1) => Function::Trim,
-            ("split", true, 2) => Function::Split,
-            ("int", false, 1) => Function::Int,
-            ("double", false, 1) => Function::Double,
-            ("string", false, 1) => Function::Text,
-            ("timestamp", false, 1) => Function::Timestamp,
-            ("duration", false, 1) => Function::Duration,
-            _ => {
-                let shown = match method {
-                    true => format!("x.{name}() with {} arguments", count.saturating_sub(1)),
-                    false => format!("{name}() with {count} arguments"),
-                };
-                let hint = suggest(name, FUNCTIONS).filter(|_| !FUNCTIONS.contains(&name));
-                return Err(ConditionError::UnknownFunction { name: shown, hint });
-            }
-        };
-        Ok(Node::Call(function, arguments))
     }
 
     /// Patterns are constants: compiled once, under a bound, and known to be good before any image is judged.
@@ -179,10 +161,7 @@ impl Compiler {
         let (of, pattern) = match (&call.target, call.args.as_slice()) {
             (Some(of), [pattern]) => (&**of, pattern),
             (None, [of, pattern]) => (of, pattern),
-            _ => {
-                let name = "matches() with this number of arguments".to_owned();
-                return Err(ConditionError::UnknownFunction { name, hint: None });
-            }
+            _ => return Err(unknown_function(call)),
         };
         let Expr::Literal(LiteralValue::String(pattern)) = &pattern.expr else {
             return Err(ConditionError::Pattern("it is not a constant text".to_owned()));
@@ -259,6 +238,46 @@ const FUNCTIONS: [&str; 21] = [
     "filter",
     "in",
 ];
+
+/// A function of values.
+fn function(call: &CallExpr, arguments: Vec<Node>) -> Result_ {
+    let function = match (call.func_name.as_str(), call.target.is_some(), arguments.len()) {
+        ("size", _, 1) => Function::Size,
+        ("contains", true, 2) => Function::Contains,
+        ("startsWith", true, 2) => Function::StartsWith,
+        ("endsWith", true, 2) => Function::EndsWith,
+        ("lowerAscii", true, 1) => Function::LowerAscii,
+        ("upperAscii", true, 1) => Function::UpperAscii,
+        ("trim", true, 1) => Function::Trim,
+        ("split", true, 2) => Function::Split,
+        ("int", false, 1) => Function::Int,
+        ("double", false, 1) => Function::Double,
+        ("string", false, 1) => Function::Text,
+        ("timestamp", false, 1) => Function::Timestamp,
+        ("duration", false, 1) => Function::Duration,
+        _ => return Err(unknown_function(call)),
+    };
+    Ok(Node::Call(function, arguments))
+}
+
+fn unknown_function(call: &CallExpr) -> ConditionError {
+    let name = attestry_core::reason::clean(&call.func_name, 64);
+    let arguments = match call.args.len() {
+        1 => "1 argument".to_owned(),
+        count => format!("{count} arguments"),
+    };
+    let target = if call.target.is_some() { "x." } else { "" };
+    let hint = match name.as_str() {
+        "now" => Some("conditions know no clock: demand an age with maxAge".to_owned()),
+        "has" => Some("write has(a.b)".to_owned()),
+        macro_ if MACROS.contains(&macro_) => Some(format!("write list.{macro_}(item, …)")),
+        _ => suggest(&name, FUNCTIONS).filter(|_| !FUNCTIONS.contains(&name.as_str())),
+    };
+    ConditionError::UnknownFunction { name: format!("{target}{name}() with {arguments}"), hint }
+}
+
+/// What the parser expands.
+const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "map", "filter"];
 
 fn is_binary(name: &str) -> bool {
     matches!(name, operators::LOGICAL_AND | operators::LOGICAL_OR | operators::INDEX) || operator(name).is_some()

@@ -74,12 +74,20 @@ fn what_conditions_give() {
         (&vuln, "has(predicate.other) && predicate.other.deeper == 1", "false"),
         (&vuln, "predicate.count == 18446744073709551615u", "pass"),
         (&vuln, "timestamp(predicate.metadata.scanFinishedOn) > timestamp('2026-05-01T00:00:00Z')", "pass"),
-        (&vuln, "timestamp(predicate.metadata.scanFinishedOn) - timestamp('2026-05-31T00:00:00Z') == duration('24h')", "pass"),
+        (
+            &vuln,
+            "timestamp(predicate.metadata.scanFinishedOn) - timestamp('2026-05-31T00:00:00Z') == duration('24h')",
+            "pass",
+        ),
         (&vuln, "predicate.scanner.result.exists(r, r.id.matches('^CVE-[0-9]+$'))", "pass"),
         (&vuln, "matches(predicate.metadata.scanFinishedOn, '2026')", "pass"),
         (&vuln, "statement.predicateType.contains('vuln') && statement.subject[0].name == 'a'", "pass"),
         (&vuln, "statement.predicate.metadata == predicate.metadata", "pass"),
-        (&vuln, "image.labels.team == 'shop' && image.annotations['org.opencontainers.image.version'] == '1.2'", "pass"),
+        (
+            &vuln,
+            "image.labels.team == 'shop' && image.annotations['org.opencontainers.image.version'] == '1.2'",
+            "pass",
+        ),
         (&vuln, "image.reference.startsWith('registry.example/') && image.digest.endsWith('00')", "pass"),
         (&vuln, "'team' in image.labels && !('owner' in image.labels)", "pass"),
         (&vuln, "predicate.metadata ? true : false", "a map stands where true or false is needed"),
@@ -99,7 +107,11 @@ fn what_conditions_give() {
         (&vuln, "'a' + 'b' == 'ab' && [1] + [2] == [1, 2] && {'a': 1}.a == 1", "pass"),
         (&vuln, "{'a': [1, {'b': 2}]} == {'a': [1.0, {'b': 2u}]}", "pass"),
         (&vuln, "{'a': 1, 'a': 2}.a == 1", "a map has the same key twice"),
-        (&vuln, "'Ä,B'.lowerAscii().split(',') == ['Ä', 'b'] && ' x '.trim() == 'x' && 'x'.upperAscii() == 'X'", "pass"),
+        (
+            &vuln,
+            "'Ä,B'.lowerAscii().split(',') == ['Ä', 'b'] && ' x '.trim() == 'x' && 'x'.upperAscii() == 'X'",
+            "pass",
+        ),
         (&vuln, "size('äb') == 2 && int('42') == 42 && double('1.5') == 1.5 && string(7) == '7'", "pass"),
         (&vuln, "int('4x') == 4", "int() needs a whole number"),
         (&vuln, "1.0 / 0.0 > 1000.0", "pass"),
@@ -194,7 +206,10 @@ fn attack_39_no_source_exhausts_the_stack() {
 #[test]
 fn attack_39_what_runs_for_long_is_stopped_and_never_passes() {
     let items: Vec<String> = (0..2000).map(|n| format!("{{\"n\": {n}, \"t\": \"{}\"}}", "x".repeat(200))).collect();
-    let big = statement("https://a.example", &format!("{{\"items\": [{}], \"text\": \"{}\"}}", items.join(","), "y".repeat(1_000_000)));
+    let big = statement(
+        "https://a.example",
+        &format!("{{\"items\": [{}], \"text\": \"{}\"}}", items.join(","), "y".repeat(1_000_000)),
+    );
     for source in [
         "predicate.items.all(a, predicate.items.all(b, predicate.items.all(c, a.n + b.n + c.n >= 0)))",
         "predicate.items.exists(a, predicate.items.exists(b, a.n + b.n < 0)) || true",

@@ -49,6 +49,7 @@ pub(super) fn read(text: &str, lines_before: u32) -> Result<Option<Node>, Fault>
     };
     let parser_options = serde_saphyr::granit_parser::options! {
         emit_comments: false,
+        emit_unresolved_aliases: true,
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
