@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use image::{AttestArgs, DigestArgs, RegistryArgs, SignArgs, SignerArgs, StoredAs, VerifyArgs};
+pub(crate) use image::{AttestArgs, DigestArgs, RegistryArgs, SignArgs, SignerArgs, StoredAs, TreeArgs, VerifyArgs};
 pub(crate) use local::{
     AuditCommand, AuditListArgs, AuditShowArgs, AuditSource, BaseAddArgs, BaseCheckArgs, BaseCommand, BaseStatusArgs,
     CompletionsArgs, KeyAlgorithm, KeyCommand, KeyGenerateArgs, KeyImportArgs, KeyPublicArgs, PolicyCommand,
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Attest(AttestArgs),
     /// Check an image against a policy or a key
     Verify(Box<VerifyArgs>),
+    /// List what is stored beside an image, without verifying it
+    Tree(TreeArgs),
     /// Test, lint and describe policy documents
     #[command(subcommand)]
     Policy(PolicyCommand),

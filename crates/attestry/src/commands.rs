@@ -9,6 +9,7 @@ mod key;
 mod policy;
 mod sign;
 mod subject;
+mod tree;
 mod verify;
 
 use crate::cli::Command;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: &Command, environment: &Environment, output: &Output)
         Command::Attest(args) => attest::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Audit(command) => audit::run(command, context),
+        Command::Tree(args) => tree::run(args, context),
         Command::Policy(command) => policy::run(command, context),
         Command::Base(command) => base::run(command, context),
         Command::Completions(args) => completions::run(args, context),

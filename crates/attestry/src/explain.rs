@@ -35,6 +35,10 @@ pub(crate) fn verification(
     for denial in answer.denials.iter().filter(|denial| is_about_tag(denial)) {
         text.reason(2, &denial.reason);
     }
+    if let Some(until) = review.valid_until {
+        let line = text.paint.faint(&format!("as long as nothing changes, this holds until {until}"));
+        text.line(2, &line);
+    }
     if reference.digest().is_none()
         && let Some(pinned) = pinned
     {

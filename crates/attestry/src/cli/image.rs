@@ -156,3 +156,12 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }
+
+/// `tree`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TreeArgs {
+    /// The image: registry/repository[:tag][@sha256:DIGEST]
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
