@@ -57,3 +57,32 @@ words! {
     OnUndeterminable: "Deny" "DangerWarn";
     TagRule: "Deny" "Pin" "DangerResolve";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `$ref` leads somewhere, and every kind refuses what it does not know.
+    #[test]
+    fn the_schema_is_closed() {
+        let schema = schema();
+        let text = schema.to_string();
+        for reference in text.split("\"$ref\":\"#/$defs/").skip(1) {
+            let name = reference.split('"').next().unwrap_or_default();
+            assert!(schema["$defs"].get(name).is_some(), "{name}");
+        }
+        let kinds = schema["oneOf"].as_array().map(Vec::as_slice).unwrap_or_default();
+        assert_eq!(kinds.len(), Kind::ALL.len());
+        for kind in kinds {
+            assert_eq!(kind["additionalProperties"], false, "{}", kind["title"]);
+            assert_eq!(kind["properties"]["kind"]["const"], kind["title"]);
+        }
+        assert_eq!(
+            schema["$defs"]["BaseProof"]["enum"]
+                .as_array()
+                .map(Vec::len)
+                .or(schema["$defs"]["BaseProof"]["oneOf"].as_array().map(Vec::len)),
+            Some(2)
+        );
+    }
+}

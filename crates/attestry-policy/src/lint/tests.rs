@@ -1,1 +1,174 @@
-//! Tests of the parent module.
+//! Each finding from the smallest set that has it, and none from a careful one.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::SourceFile;
+
+const KEY: &str = include_str!("../../../../keys-example/release.pub");
+const OTHER_KEY: &str = include_str!("../../../../keys-example/other.pub");
+const NOW: &str = "2026-06-01T00:00:00Z";
+
+fn document(kind: &str, name: &str, spec: &str) -> String {
+    format!("apiVersion: attestry.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+}
+
+fn key(name: &str, pem: &str, more: &str) -> String {
+    document("Authority", name, &format!("{{key: {{pem: {pem:?}{more}}}}}"))
+}
+
+fn keyless(subject: &str, more: &str) -> String {
+    let root = document("TrustRoot", "root", "{publicGood: {}}");
+    let spec =
+        format!("{{keyless: {{issuer: \"https://issuer.example\", subject: {subject}{more}, trustRoot: root}}}}");
+    format!("{root}---\n{}", document("Authority", "id", &spec))
+}
+
+fn policy(name: &str, more: &str, require: &str) -> String {
+    document(
+        "ImagePolicy",
+        name,
+        &format!("{{match: {{images: [\"registry.example/**\"]}}{more}, require: [{require}]}}"),
+    )
+}
+
+fn signed_by(names: &str) -> String {
+    format!("{{name: s, signature: {{authorities: [{names}]}}}}")
+}
+
+/// The codes that linting gives, worst first.
+fn codes(documents: &[String]) -> Vec<&'static str> {
+    let set =
+        crate::PolicySet::load(&[SourceFile::new("p.yaml", documents.join("---\n"))]).unwrap_or_else(|e| panic!("{e}"));
+    let mut findings = lint(&set, NOW.parse().unwrap());
+    findings.sort_by_key(|finding| (finding.level, finding.code));
+    assert!(findings.iter().all(|finding| finding.place.line > 0 && !finding.hint.is_empty()));
+    findings.iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn a_careful_set_has_no_finding() {
+    assert!(codes(&[key("a", KEY, ""), policy("p", "", &signed_by("a"))]).is_empty());
+}
+
+#[test]
+fn keys() {
+    let check = |more: &str, expected: &[&str]| {
+        assert_eq!(codes(&[key("a", KEY, more), policy("p", "", &signed_by("a"))]), expected, "{more}");
+    };
+    check(", validUntil: 2027-01-01T00:00:00Z", &[]);
+    check(", validUntil: 2026-06-30T00:00:00Z", &["key-expires-soon"]);
+    check(", validUntil: 2026-06-01T00:00:00Z", &["requirement-unsatisfiable", "key-expired"]);
+    check(", validFrom: 2026-07-01T00:00:00Z", &["key-not-yet-valid"]);
+    assert_eq!(
+        codes(&[key("a", KEY, ""), key("b", OTHER_KEY, ""), policy("p", "", &signed_by("a"))]),
+        ["authority-unused"]
+    );
+    assert_eq!(
+        codes(&[key("a", KEY, ""), key("b", KEY, ""), policy("p", "", &signed_by("a, b"))]),
+        ["authority-twice"]
+    );
+    let revoked = document("Revocation", "r", "{entries: [{authority: a, reason: stolen}]}");
+    assert_eq!(
+        codes(&[key("a", KEY, ""), revoked.clone(), policy("p", "", &signed_by("a"))]),
+        ["requirement-unsatisfiable", "authority-revoked"],
+    );
+    assert_eq!(
+        codes(&[key("a", KEY, ""), key("b", OTHER_KEY, ""), revoked, policy("p", "", &signed_by("a, b"))]),
+        ["authority-revoked"]
+    );
+}
+
+#[test]
+fn identities() {
+    let check = |subject: &str, more: &str, expected: &[&str]| {
+        let both = "{name: s, anyOf: [{name: one, signature: {authorities: [id, a]}}, {name: two, signature: {authorities: [a]}}]}";
+        assert_eq!(codes(&[keyless(subject, more), key("a", KEY, ""), policy("p", "", both)]), expected, "{subject}");
+    };
+    check("{exact: \"https://github.com/acme/app\"}", "", &[]);
+    check("{glob: \"https://github.com/acme/*/.github/workflows/release.yml@refs/tags/*\"}", "", &[]);
+    check("{regex: 'https://github\\.com/acme/app/.*'}", "", &[]);
+    check("{glob: \"*@acme.example\"}", "", &[]);
+    check("{glob: \"**\"}", "", &["identity-catch-all"]);
+    check("{regex: \".*\"}", "", &["identity-catch-all"]);
+    check("{regex: \"https://github.com/acme/.*\"}", "", &["identity-unanchored"]);
+    check("{regex: \".*acme.*@refs.*\"}", "", &["identity-unanchored"]);
+    check("{glob: \"https://github.com*/acme/app\"}", "", &["identity-unanchored"]);
+    check("{glob: \"https://github.com/*/app/**\"}", "", &["identity-any-owner"]);
+    check("{glob: \"https://github.com/acme*/app\"}", "", &["identity-any-owner"]);
+    let claim = ", claims: {sourceRepositoryOwnerURI: {exact: \"https://github.com/acme\"}}";
+    check("{glob: \"https://github.com/*/app/**\"}", claim, &[]);
+}
+
+#[test]
+fn keyless_alone_is_not_verified_yet() {
+    assert_eq!(codes(&[keyless("{exact: a}", ""), policy("p", "", &signed_by("id"))]), ["keyless-not-verified"]);
+}
+
+#[test]
+fn policies() {
+    let digests = "{name: d, digests: [\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\"]}";
+    let check = |more: &str, matches: &str, expected: &[&str]| {
+        let text = policy("p", more, digests).replace("images: [\"registry.example/**\"]", matches);
+        assert_eq!(codes(&[text]), expected, "{more} {matches}");
+    };
+    let images = "images: [\"registry.example/**\"]";
+    check("", images, &[]);
+    check(", mode: Warn", images, &["mode-not-enforced"]);
+    check(", onUndeterminable: DangerWarn", images, &["fail-open-undeterminable"]);
+    check(", tags: DangerResolve", images, &["fail-open-tags"]);
+    check("", "images: [\"**\"]", &["images-catch-all"]);
+    check("", "images: [\"registry.example*/**\"]", &["images-open-host"]);
+    check("", "images: [\"a.example/x\"], excludeImages: [\"a.example/x\"]", &["policy-matches-nothing"]);
+    check("", &format!("{images}, namespaces: {{matchLabels: {{guarded: \"true\"}}}}"), &["namespace-opt-in"]);
+    check("", &format!("{images}, namespaces: {{names: [shop]}}"), &["namespace-opt-in"]);
+    check("", &format!("{images}, namespaces: {{excludeNames: [kube-system]}}"), &[]);
+    assert_eq!(codes(&[policy("p", "", digests), policy("q", "", digests)]), ["policy-twice"]);
+    assert_eq!(codes(&[policy("p", "", &format!("{{name: o, anyOf: [{digests}]}}"))]), ["any-of-single"]);
+    let open = "{name: s, provenance: {authorities: [a], sources: [{glob: \"**\"}]}}";
+    assert_eq!(codes(&[key("a", KEY, ""), policy("p", "", open)]), ["provenance-any-builder", "provenance-any-source"]);
+}
+
+#[test]
+fn catalogs() {
+    let layer = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let base = |until: &str, status: &str| {
+        let platform =
+            format!("{{platform: linux/amd64, digest: \"{layer}\", layers: [\"{layer}\"], diffIDs: [\"{layer}\"]}}");
+        let build = format!("{{addedAt: 2026-01-01T00:00:00Z, status: {status}, platforms: [{platform}]}}");
+        document(
+            "BaseCatalog",
+            "c",
+            &format!(
+                "{{bases: [{{name: b, owner: {{team: t}}, supportedUntil: {until}, status: Supported, builds: [{build}]}}]}}"
+            ),
+        )
+    };
+    let uses = policy("p", "", "{name: b, baseImage: {catalogs: [c]}}");
+    assert_eq!(codes(&[base("2027-01-01", "Supported"), uses.clone()]), [""; 0]);
+    assert_eq!(codes(&[base("2027-01-01", "Supported")]), ["catalog-unused"]);
+    assert_eq!(codes(&[base("2027-01-01", "Revoked"), uses.clone()]), ["requirement-unsatisfiable"]);
+    assert_eq!(
+        codes(&[base("2026-05-31", "Supported"), uses.clone()]),
+        ["requirement-unsatisfiable", "base-support-ended"]
+    );
+    assert_eq!(codes(&[base("2026-06-15", "Supported"), uses.clone()]), ["base-support-ends-soon"]);
+    let fresh = policy("p", "", "{name: b, baseImage: {catalogs: [c], maxBuildAge: 24h}}");
+    assert_eq!(codes(&[base("2027-01-01", "Supported"), fresh]), ["requirement-unsatisfiable"]);
+}
+
+#[test]
+fn a_finding_reads_alone() {
+    let set = crate::PolicySet::load(&[SourceFile::new(
+        "p.yaml",
+        policy(
+            "p",
+            ", mode: Audit",
+            "{name: d, digests: [\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\"]}",
+        ),
+    )])
+    .unwrap();
+    insta::assert_snapshot!(lint(&set, NOW.parse().unwrap())[0], @r"
+    p.yaml:4:1: notice[mode-not-enforced]: ImagePolicy p: spec: its mode is Audit: it refuses nothing
+      hint: set mode: Enforce when it is ready
+    ");
+}
