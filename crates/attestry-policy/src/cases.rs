@@ -125,7 +125,7 @@ fn read(raw: &source::RawDocument<'_>, file: &str, errors: &mut PolicyErrors) ->
     let document: Document<CaseSpec> = match raw.read(Some(KIND)) {
         Ok(document) => document,
         Err(problem) => {
-            errors.push(problem);
+            errors.push(*problem);
             return None;
         }
     };

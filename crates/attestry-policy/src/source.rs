@@ -143,7 +143,7 @@ impl RawDocument<'_> {
     }
 
     /// Reads the document as `T`. Unknown fields are refused with the nearest known name.
-    pub(crate) fn read<T: DeserializeOwned>(&self, document: Option<&str>) -> Result<T, Problem> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, document: Option<&str>) -> Result<T, Box<Problem>> {
         serde_saphyr::from_str_with_options(self.text, yaml::options()).map_err(|error| {
             let (message, hint) = explain(error.without_snippet());
             let place = error.location();
@@ -158,7 +158,7 @@ impl RawDocument<'_> {
                 problem.path.truncate(problem.path.rfind('.').unwrap_or(0));
             }
             problem.hint = hint;
-            problem
+            Box::new(problem)
         })
     }
 }

@@ -145,7 +145,7 @@ fn edit(
         Some(raw) => {
             let mut document: Document<BaseCatalogSpec> = raw.read(None).map_err(|problem| {
                 let mut errors = PolicyErrors::default();
-                errors.push(problem);
+                errors.push(*problem);
                 errors
             })?;
             change(&mut document.spec)?;

@@ -86,7 +86,7 @@ pub(super) fn read_all<'a>(raw: &'a [RawDocument<'a>], errors: &mut PolicyErrors
             Kind::ImagePolicy => read(raw, kind, &mut documents.policies),
         });
         if let Err(problem) = result {
-            errors.push(problem);
+            errors.push(*problem);
             let kind = raw.root.text("kind").and_then(Kind::from_name);
             let name = raw.root.child("metadata").and_then(|metadata| metadata.text("name"));
             documents.broken.extend(kind.map(Kind::as_str).zip(name.map(str::to_owned)));
@@ -96,17 +96,21 @@ pub(super) fn read_all<'a>(raw: &'a [RawDocument<'a>], errors: &mut PolicyErrors
 }
 
 /// `{apiVersion, kind}`, before anything else is looked at.
-pub(crate) fn kind_of(raw: &RawDocument<'_>) -> Result<Kind, Problem> {
+pub(crate) fn kind_of(raw: &RawDocument<'_>) -> Result<Kind, Box<Problem>> {
     let at = raw.at(None);
     let Some(version) = raw.root.text("apiVersion") else {
-        return Err(at.problem("the document has no apiVersion").hint(format!("begin with apiVersion: {API_VERSION}")));
+        return Err(Box::new(
+            at.problem("the document has no apiVersion").hint(format!("begin with apiVersion: {API_VERSION}")),
+        ));
     };
     let Some(kind) = raw.root.text("kind") else {
-        return Err(at.problem("the document has no kind").hint(format!("one of {}", kind_names().join(", "))));
+        return Err(Box::new(
+            at.problem("the document has no kind").hint(format!("one of {}", kind_names().join(", "))),
+        ));
     };
     if version != API_VERSION {
         let message = format!("apiVersion {version:?} is not understood");
-        return Err(at.field("apiVersion").problem(message).hint(format!("write {API_VERSION}")));
+        return Err(Box::new(at.field("apiVersion").problem(message).hint(format!("write {API_VERSION}"))));
     }
     Kind::from_name(kind).ok_or_else(|| {
         let mut problem = at.field("kind").problem(format!("kind {kind:?} is no policy document"));
@@ -114,7 +118,7 @@ pub(crate) fn kind_of(raw: &RawDocument<'_>) -> Result<Kind, Problem> {
             "Configuration" => Some("the service's configuration is given by --config; keep it elsewhere".to_owned()),
             _ => suggest(kind, kind_names()),
         };
-        problem
+        Box::new(problem)
     })
 }
 
@@ -126,7 +130,7 @@ fn read<'a, S: DeserializeOwned>(
     raw: &'a RawDocument<'a>,
     kind: Kind,
     documents: &mut ByName<'a, S>,
-) -> Result<(), Problem> {
+) -> Result<(), Box<Problem>> {
     let name = raw.root.child("metadata").and_then(|metadata| metadata.text("name"));
     let label = name.map(|name| format!("{} {}", kind.as_str(), attestry_core::reason::clean(name, MAX_NAME)));
     let document: Document<S> = raw.read(label.as_deref().or(Some(kind.as_str())))?;
@@ -135,11 +139,11 @@ fn read<'a, S: DeserializeOwned>(
     let at = raw.at(Some(&label)).field("metadata").field("name");
     if !is_name(&name, MAX_NAME, true) {
         let message = format!("{name:?} is no name: lower-case letters, digits, - and . are allowed");
-        return Err(at.problem(message));
+        return Err(Box::new(at.problem(message)));
     }
     if let Some(earlier) = documents.get(&name) {
         let message = format!("there is a second {} {name:?}: the other is in {}", kind.as_str(), earlier.file());
-        return Err(at.problem(message).hint("names are unique within a kind, over all files"));
+        return Err(Box::new(at.problem(message).hint("names are unique within a kind, over all files")));
     }
     documents.insert(name, Loaded { raw, label, document });
     Ok(())

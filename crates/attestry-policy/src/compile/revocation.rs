@@ -77,7 +77,7 @@ impl Compiler {
                 revocations.extend(self.revocation(entry, authorities, &at.index(index)));
             }
         }
-        revocations.sort_by(|a: &Revocation, b| a.id.cmp(&b.id));
+        revocations.sort_by_key(|entry: &Revocation| entry.id);
         revocations
     }
 
