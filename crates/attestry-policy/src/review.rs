@@ -10,6 +10,8 @@ mod judgement;
 mod platforms;
 mod provenance;
 
+use std::ops::Deref;
+
 use attestry_core::{
     Digest, Evidence, Need, Needs, Reason, ReasonCode, Repository, Review, Timestamp, Verdict,
     manifest::Manifest,
@@ -35,19 +37,48 @@ pub struct ReviewRequest {
     pub namespace: Option<Namespace>,
 }
 
-/// One judgement in the making.
+/// One judgement in the making: over a borrowed policy set, or over a shared one where it moves between threads.
 #[derive(Debug)]
-pub struct Session<'a> {
-    set: &'a PolicySet,
-    request: &'a ReviewRequest,
+pub struct Session<S> {
+    set: S,
+    request: ReviewRequest,
     now: Timestamp,
     memo: Memo,
 }
 
+impl<S: Deref<Target = PolicySet>> Session<S> {
+    /// Begins to judge a subject at `now`.
+    pub fn new(set: S, request: ReviewRequest, now: Timestamp) -> Self {
+        Self { set, request, now, memo: Memo::default() }
+    }
+
+    /// What is still to be read, given what was read. Empty means that nothing more can turn the verdict.
+    pub fn needs(&mut self, evidence: &Evidence) -> Needs {
+        self.judge().needs(evidence)
+    }
+
+    /// The verdict over what was read.
+    pub fn review(&mut self, evidence: &Evidence) -> Review {
+        self.judge().review(evidence)
+    }
+
+    fn judge(&mut self) -> Judge<'_> {
+        Judge { set: &self.set, request: &self.request, now: self.now, memo: &mut self.memo }
+    }
+}
+
+/// A session at work.
+struct Judge<'a> {
+    set: &'a PolicySet,
+    request: &'a ReviewRequest,
+    now: Timestamp,
+    memo: &'a mut Memo,
+}
+
 impl PolicySet {
     /// Begins to judge a subject at `now`.
-    pub fn session<'a>(&'a self, request: &'a ReviewRequest, now: Timestamp) -> Session<'a> {
-        Session { set: self, request, now, memo: Memo::default() }
+    pub fn session(&self, request: &ReviewRequest, now: Timestamp) -> Session<&PolicySet> {
+        Session::new(self, request.clone(), now)
     }
 
     /// The policies that are about this request, or might be.
@@ -64,9 +95,8 @@ struct Evaluated {
     valid_until: Option<Timestamp>,
 }
 
-impl Session<'_> {
-    /// What is still to be read, given what was read. Empty means that nothing more can turn the verdict.
-    pub fn needs(&mut self, evidence: &Evidence) -> Needs {
+impl Judge<'_> {
+    fn needs(&mut self, evidence: &Evidence) -> Needs {
         let Some(digest) = evidence.digest else { return Needs::new() };
         // What is revoked or matches no policy stays refused whatever is read.
         if self.findings(evidence).0.iter().any(|finding| finding.code == ReasonCode::Revoked) {
@@ -80,8 +110,7 @@ impl Session<'_> {
         needs
     }
 
-    /// The verdict over what was read.
-    pub fn review(&mut self, evidence: &Evidence) -> Review {
+    fn review(&mut self, evidence: &Evidence) -> Review {
         let (findings, mut valid_until) = self.findings(evidence);
         let evaluated = self.evaluate(evidence);
         let worst_policy = evaluated.iter().map(|policy| policy.review.verdict).max();
@@ -239,7 +268,7 @@ impl Session<'_> {
             // Compiling refuses an anyOf inside an anyOf.
             RequirementKind::AnyOf(_) => return Judgement::unmet(Vec::new()),
         };
-        let mut attested = Attested { set: self.set, now: self.now, evidence, memo: &mut self.memo };
+        let mut attested = Attested { set: self.set, now: self.now, evidence, memo: &mut *self.memo };
         by_platform(policy.platforms, digest, evidence, |digest| attested.judge(digest, &want, place))
     }
 

@@ -182,8 +182,7 @@ impl Attested<'_> {
     fn facts(&self, digest: Digest, want: &Want<'_>) -> Result<Option<ImageFacts>, Judgement> {
         match want.kind {
             Wanted::Attestation { condition: Some(condition), .. } => {
-                // A condition that never says `image` cannot look at it, and costs no request for it.
-                let reads_image = condition.source().contains("image");
+                let reads_image = condition.reads_image();
                 super::facts::of(self.evidence, digest, reads_image).map(Some)
             }
             _ => Ok(None),

@@ -91,7 +91,7 @@ fn policy_set(args: &VerifyArgs, context: Context<'_>) -> Result<PolicySet, Fail
 fn collect(
     args: &VerifyArgs,
     reference: &Reference,
-    session: &mut Session<'_>,
+    session: &mut Session<&PolicySet>,
     context: Context<'_>,
 ) -> Result<Evidence, Failure> {
     let client = registry::client(&args.registry, context.environment, reference.repository())?;

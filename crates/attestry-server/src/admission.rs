@@ -1,0 +1,213 @@
+//! The admission webhooks: read, judge each image, record, answer. HTTP 200 whatever the answer.
+
+mod images;
+mod pin;
+mod plan;
+mod respond;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use attestry_core::{
+    Digest, Reason, ReasonCode, Reference,
+    decision::{Answer, Decision, ImageDecision, Objection, RequestImage, Use},
+    review::TagRule,
+};
+use attestry_oci::Budget;
+use attestry_policy::{Namespace, PolicySet, Strictness, answer, compile::Matches};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Query, State, rejection::BytesRejection},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    app::{App, deadline},
+    error::Problem,
+    judge::Judged,
+};
+use plan::Plan;
+
+/// What the API server gives without being asked, and the most that it takes.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_TIMEOUT: Duration = Duration::from_secs(30);
+/// The API server rounds its timeout up to whole seconds, and the answer has to travel (attack 88).
+const MARGIN: Duration = Duration::from_millis(1200);
+const FLOOR: Duration = Duration::from_millis(200);
+/// Part of the time that is kept for writing the record.
+const RECORDING: Duration = Duration::from_millis(150);
+
+/// The query of a webhook call.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Call {
+    /// Such as `10s`.
+    timeout: Option<String>,
+}
+
+impl Call {
+    /// When the answer must have left.
+    fn deadline(&self) -> Result<Instant, Problem> {
+        let given = match &self.timeout {
+            None => DEFAULT_TIMEOUT,
+            Some(text) => {
+                let seconds = text.strip_suffix('s').and_then(|seconds| seconds.parse::<u64>().ok());
+                let seconds =
+                    seconds.ok_or_else(|| Problem::malformed("timeout is written in whole seconds, such as 10s"))?;
+                Duration::from_secs(seconds).min(MAX_TIMEOUT)
+            }
+        };
+        Ok(deadline(given.saturating_sub(MARGIN).max(FLOOR)))
+    }
+}
+
+/// `POST /v1/admission/validate`: judges every image of the object and never patches.
+pub(crate) async fn validate(
+    State(app): State<Arc<App>>,
+    Query(call): Query<Call>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let deadline = call.deadline()?;
+    let _turn = app.turn()?;
+    let request = plan::read(&read(body)?).map_err(Problem::new)?;
+    let uid = request.request.uid.clone();
+    let now = (app.clock)();
+    let set = app.policies.current();
+    let digest = set.as_ref().map_or_else(|| Digest::of(""), |set| set.digest());
+    let mut decision = Decision::new(now, request.request, digest);
+    let mut judged = Vec::new();
+    match request.plan {
+        Plan::Allow => return Ok(Json(respond::allow(&uid))),
+        Plan::Unguarded(reason) => decision.reasons.push(reason),
+        Plan::Refuse(reason) => refuse(&mut decision, reason),
+        Plan::Judge(usage) => match set {
+            None => refuse(&mut decision, Reason::new(ReasonCode::NoPolicy, "no policy set was ever loaded")),
+            Some(set) => {
+                let namespace = decision.request.namespace.clone();
+                let images = decision.request.images.clone();
+                let work = images
+                    .iter()
+                    .map(|image| judge_image(&app, &set, image, namespace.clone(), usage, deadline - RECORDING));
+                for (image, of) in futures::future::join_all(work).await {
+                    decision.allowed &= image.answer.allowed;
+                    decision.images.push(image);
+                    judged.extend(of);
+                }
+            }
+        },
+    }
+    if request.dry_run {
+        return Ok(Json(respond::validate(&uid, &decision, None)));
+    }
+    let recorded = app.recorder.decision(&decision, &judged, deadline).await;
+    let id = match recorded {
+        Ok(id) => Some(id),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a decision could not be recorded");
+            app.metrics.answered("record-failed");
+            if decision.allowed {
+                refuse(
+                    &mut decision,
+                    Reason::new(ReasonCode::RecordFailed, "the decision could not be recorded in time"),
+                );
+            }
+            None
+        }
+    };
+    app.metrics.answered(if decision.allowed { "admitted" } else { "refused" });
+    Ok(Json(respond::validate(&uid, &decision, id.as_deref())))
+}
+
+/// `POST /v1/admission/mutate`: adds digests where policy says `Pin`; never refuses, records nothing.
+pub(crate) async fn mutate(
+    State(app): State<Arc<App>>,
+    Query(call): Query<Call>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let deadline = call.deadline()?;
+    let _turn = app.turn()?;
+    let pinning = pin::images(&read(body)?).map_err(Problem::new)?;
+    let mut pins = BTreeMap::new();
+    if let Some(set) = app.policies.current() {
+        let namespace = pinning.namespace.clone().map(|name| Namespace { name, labels: None });
+        let work = pinning.images.iter().filter_map(|image| {
+            let reference: Reference = image.image.parse().ok()?;
+            (wants_pin(&set, &reference, namespace.as_ref())).then(|| resolve(&app, image, reference, deadline))
+        });
+        // What cannot be resolved stays as it is: validation refuses it and says why.
+        pins.extend(futures::future::join_all(work).await.into_iter().flatten());
+    }
+    Ok(Json(pin::respond(&pinning, &pins)))
+}
+
+async fn resolve(app: &App, image: &RequestImage, reference: Reference, deadline: Instant) -> Option<(String, Digest)> {
+    let budget = Budget::new(deadline, Budget::REQUESTS);
+    let subject = app.judge.client().resolve(&reference, &budget).await.ok()?;
+    Some((image.image.clone(), subject.digest))
+}
+
+/// Whether the strictest policy that matches pins tags: under `Deny` the tag must stay and be refused.
+fn wants_pin(set: &PolicySet, reference: &Reference, namespace: Option<&Namespace>) -> bool {
+    let matching =
+        set.policies().iter().filter(|policy| policy.matches(reference.repository(), namespace) != Matches::No);
+    matching.map(|policy| policy.tags).max() == Some(TagRule::Pin)
+}
+
+async fn judge_image(
+    app: &Arc<App>,
+    set: &Arc<PolicySet>,
+    image: &RequestImage,
+    namespace: Option<String>,
+    usage: Use,
+    deadline: Instant,
+) -> (ImageDecision, Option<Judged>) {
+    let reference: Reference = match image.image.parse() {
+        Ok(reference) => reference,
+        Err(error) => {
+            let error: attestry_core::reference::ReferenceError = error;
+            let reason = Reason::new(ReasonCode::ReferenceMalformed, error.to_string());
+            let denied = ImageDecision {
+                image: image.image.clone(),
+                digest: None,
+                verdict: None,
+                review: None,
+                answer: denial(reason),
+            };
+            return (denied, None);
+        }
+    };
+    // The request carries the namespace's name alone; its labels are not known here.
+    let namespace = namespace.map(|name| Namespace { name, labels: None });
+    let judged = app.judge.judge(set.clone(), &reference, namespace, (app.clock)(), deadline).await;
+    app.metrics.judged(judged.review.verdict);
+    let decision = ImageDecision {
+        image: image.image.clone(),
+        digest: judged.review.subject.as_ref().map(|subject| subject.digest),
+        verdict: Some(judged.review.verdict),
+        review: Some(judged.name),
+        answer: answer(&judged.review, &reference, usage, app.no_policy, Strictness::AsWritten),
+    };
+    (decision, Some(judged))
+}
+
+fn refuse(decision: &mut Decision, reason: Reason) {
+    decision.allowed = false;
+    decision.reasons.push(reason);
+}
+
+fn denial(reason: Reason) -> Answer {
+    let objection = Objection { policy: None, requirement: None, reason };
+    Answer { allowed: false, undeterminable: false, denials: vec![objection], warnings: Vec::new() }
+}
+
+/// A body within its bound.
+fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(Reason::new(ReasonCode::OverLimit, "the body is larger than 8 MiB"))
+        }
+        _ => Problem::malformed("the body ended early"),
+    })
+}

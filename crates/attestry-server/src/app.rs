@@ -1,0 +1,100 @@
+//! The state of the service: one struct, built once. Tests build the same one.
+
+use std::{sync::Arc, time::Duration};
+
+use attestry_core::Timestamp;
+use attestry_policy::NoPolicy;
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{
+    config::{Role, Token},
+    error::Problem,
+    judge::Judge,
+    metrics::Metrics,
+    policies::{Look, Policies},
+    record::Recorder,
+};
+
+/// Requests that are worked on at one time; more are refused at once.
+const MAX_CONCURRENT: usize = 512;
+
+/// Where `now` comes from: the clock, or a fixed time in tests.
+pub(crate) type Clock = fn() -> Timestamp;
+
+/// Everything that handlers use.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) judge: Arc<Judge>,
+    pub(crate) recorder: Recorder,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) no_policy: NoPolicy,
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) clock: Clock,
+    turns: Semaphore,
+}
+
+impl App {
+    pub(crate) fn new(
+        policies: Policies,
+        judge: Judge,
+        recorder: Recorder,
+        metrics: Arc<Metrics>,
+        no_policy: NoPolicy,
+        tokens: Vec<Token>,
+        clock: Clock,
+    ) -> Self {
+        let turns = Semaphore::new(MAX_CONCURRENT);
+        Self {
+            policies: Arc::new(policies),
+            judge: Arc::new(judge),
+            recorder,
+            metrics,
+            no_policy,
+            tokens,
+            clock,
+            turns,
+        }
+    }
+
+    /// A turn to work, or the problem that there is none.
+    pub(crate) fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        self.turns.try_acquire().map_err(|_| {
+            use attestry_core::{Reason, ReasonCode};
+            Problem::new(Reason::new(ReasonCode::Overloaded, format!("{MAX_CONCURRENT} requests are being answered")))
+        })
+    }
+
+    /// Looks at the policy directory once, on the verification pool.
+    pub(crate) async fn look_at_policies(&self) {
+        let policies = self.policies.clone();
+        match self.judge.pool().run(move || policies.look()).await {
+            Ok(Look::Same) => {}
+            Ok(Look::Loaded(digest)) => tracing::info!(%digest, "policy set loaded"),
+            Ok(Look::Refused(reason)) => {
+                tracing::error!(%reason, "the policy directory is refused; the last good set stays")
+            }
+            Err(problem) => tracing::error!(?problem, "the policy directory could not be looked at"),
+        }
+        self.metrics.policy_problem.set(i64::from(self.policies.problem().is_some()));
+        let log = self.recorder.store().log();
+        self.metrics.log_writable.set(i64::from(log.is_writable()));
+        self.metrics.log_records.set(log.records());
+    }
+
+    /// Whether somebody with this token may do this. Without tokens everybody on loopback may.
+    pub(crate) fn allows(&self, bearer: Option<&str>, role: Role) -> bool {
+        if self.tokens.is_empty() {
+            return true;
+        }
+        let Some(bearer) = bearer else { return false };
+        // Hashes are compared, so the time of the comparison tells nothing about the token itself.
+        let given = attestry_core::Digest::of(bearer);
+        self.tokens.iter().any(|token| token.sha256 == given && token.roles.contains(&role))
+    }
+}
+
+/// The deadline of a request that may take `time`.
+pub(crate) fn deadline(time: Duration) -> Instant {
+    Instant::now() + time
+}
