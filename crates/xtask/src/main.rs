@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
 
+mod cases;
 mod ci;
 mod command;
 mod docs;
@@ -34,6 +35,8 @@ enum Task {
     Tidy(tidy::Options),
     /// Write the generated reference pages.
     Docs(docs::Options),
+    /// Write the cases of the example policies and their evidence.
+    Cases(cases::Options),
     /// Check that the third-party test vectors are what their list of sums says.
     Vectors,
     /// Check the Kubernetes manifests in `deploy/` against the schemas of Kubernetes.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Ci(options) => ci::run(&options),
         Task::Tidy(options) => tidy::run(&options),
         Task::Docs(options) => docs::run(&options),
+        Task::Cases(options) => cases::run(&options),
         Task::Vectors => vectors::run(),
         Task::Manifests => manifests::run(),
     };

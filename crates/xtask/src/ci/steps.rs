@@ -8,7 +8,7 @@ use super::report::Report;
 use super::{Run, snapshots};
 use crate::command::{self, cargo, is_installed};
 use crate::product::Product;
-use crate::{docs, manifests, metadata, tidy, vectors};
+use crate::{cases, docs, manifests, metadata, tidy, vectors};
 
 /// One thing that CI runs.
 pub(super) struct Step {
@@ -69,8 +69,9 @@ fn doc_test() -> Result<()> {
     command::run(cargo(["test", "--quiet", "--doc", "--locked"]).args(public))
 }
 
-/// The cases of the example policies, by the command that users run on their own.
+/// The cases of the example policies, as written by this checkout, by the command that users run on their own.
 fn policies() -> Result<()> {
+    cases::run(&cases::Options { check: true })?;
     print!("{}", Product::default().output(&["policy", "test", "policies"])?);
     Ok(())
 }
