@@ -74,8 +74,13 @@ pub(crate) enum Command {
     /// Read the decision log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Run the service: admission webhook, API, health and metrics
+    Serve(ServeArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Print the OpenAPI description of the service
+    #[command(hide = true)]
+    Openapi,
 }
 
 /// Reads `K=V`.

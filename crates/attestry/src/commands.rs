@@ -7,6 +7,7 @@ mod base;
 mod completions;
 mod key;
 mod policy;
+mod serve;
 mod sign;
 mod subject;
 mod tree;
@@ -36,6 +37,11 @@ pub(crate) fn run(command: &Command, environment: &Environment, output: &Output)
         Command::Tree(args) => tree::run(args, context),
         Command::Policy(command) => policy::run(command, context),
         Command::Base(command) => base::run(command, context),
+        Command::Serve(args) => serve::run(args, context),
+        Command::Openapi => {
+            output.document(&attestry_server::openapi::document())?;
+            Ok(Exit::Done)
+        }
         Command::Completions(args) => completions::run(args, context),
     }
 }

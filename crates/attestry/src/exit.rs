@@ -78,7 +78,7 @@ impl Failure {
 
     /// The same failure, as one of the command line.
     #[must_use]
-    pub(crate) fn as_usage(self) -> Self {
+    pub(crate) fn into_usage(self) -> Self {
         Self { exit: Exit::Usage, ..self }
     }
 

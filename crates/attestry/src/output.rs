@@ -92,6 +92,11 @@ impl Output {
         let _ = writeln!(io::stderr(), "error: {}", failure.describe());
     }
 
+    /// Whether only errors are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Shows that something goes on, where somebody watches. Gone when dropped.
     pub(crate) fn progress(&self, what: impl Into<String>) -> Progress {
         if !self.terminal || self.quiet || self.verbose {

@@ -18,7 +18,7 @@ pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
         let message =
             format!("{}: {:?}", attestry_core::ReasonCode::ReferenceMalformed, attestry_core::reason::clean(text, 200));
         Failure::from(anyhow::Error::from(error).context(message))
-            .as_usage()
+            .into_usage()
             .hint("write registry/repository[:tag][@sha256:digest]")
     })
 }

@@ -24,13 +24,9 @@ pub(crate) fn install(common: &Common) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Installs the service's log: lines for a terminal, JSON otherwise.
-pub(crate) fn install_for_service(common: &Common) {
-    if common.verbose > 0 || common.quiet {
-        // `install` has spoken, or nothing is to be said.
-        return;
-    }
-    let filter = EnvFilter::new("warn,attestry=info");
+/// Installs the service's log: lines for a terminal, JSON otherwise. Where `-v` has installed one, that stays.
+pub(crate) fn install_for_service(quiet: bool) {
+    let filter = EnvFilter::new(if quiet { "error" } else { "warn,attestry=info,attestry_server=info" });
     let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
     let _ = if io::stderr().is_terminal() {
         tracing::subscriber::set_global_default(builder.finish())

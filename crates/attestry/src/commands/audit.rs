@@ -147,9 +147,7 @@ fn describe(shown: &Shown, paint: Paint) -> String {
         lines.extend(image.answer.denials.iter().map(|o| objection("refused ", o)));
         lines.extend(image.answer.warnings.iter().map(|o| objection("warning ", o)));
         let review = shown.reviews.iter().find(|review| image.review == Some(review.name()));
-        lines.extend(
-            review.into_iter().flat_map(|review| explain::proofs(review)).map(|line| format!("    proof     {line}")),
-        );
+        lines.extend(review.into_iter().flat_map(explain::proofs).map(|line| format!("    proof     {line}")));
     }
     lines.join("\n")
 }

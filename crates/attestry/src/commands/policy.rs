@@ -51,7 +51,7 @@ fn lint(args: &PolicyDirArgs, context: Context<'_>) -> Result<Exit, Failure> {
     let mut report = LintReport { findings: Vec::new() };
     let mut text = String::new();
     let mut worst = Level::Notice;
-    let directories = directories(&args.directory, |directory| holds_documents(directory))?;
+    let directories = directories(&args.directory, holds_documents)?;
     for directory in &directories {
         let sources = policies::read_directory(directory)?;
         let set = load(&sources, directory, context)?;

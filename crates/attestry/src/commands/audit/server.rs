@@ -16,6 +16,8 @@ use crate::{files, registry};
 
 /// One page of decisions, or one with its reviews.
 const MAX_ANSWER: usize = 64 << 20;
+/// Decisions of one page, as the server has it.
+const MAX_PAGE: usize = 100;
 const MAX_TOKEN: u64 = 4096;
 
 /// A server's API and who we are there.
@@ -32,11 +34,10 @@ struct Page {
     next: Option<String>,
 }
 
-/// RFC 9457, as far as it is shown.
+/// RFC 9457 with our reason code, as far as it is shown.
 #[derive(Deserialize)]
 struct ProblemJson {
-    #[serde(default)]
-    title: String,
+    code: String,
     #[serde(default)]
     detail: String,
 }
@@ -72,8 +73,15 @@ impl Server {
         registry::block_on(async {
             loop {
                 let mut url = self.url("v1/decisions")?;
-                url.query_pairs_mut().append_pair("limit", &(filter.limit - decisions.len()).to_string());
-                for (name, value) in [("digest", filter.digest.map(|d| d.to_string())), ("cursor", cursor.clone())] {
+                let limit = (filter.limit - decisions.len()).min(MAX_PAGE);
+                let wanted = [
+                    ("limit", Some(limit.to_string())),
+                    ("digest", filter.digest.map(|digest| digest.to_string())),
+                    ("namespace", filter.namespace.clone()),
+                    ("allowed", filter.denied.then(|| false.to_string())),
+                    ("cursor", cursor.clone()),
+                ];
+                for (name, value) in wanted {
                     if let Some(value) = value {
                         url.query_pairs_mut().append_pair(name, &value);
                     }
@@ -127,7 +135,7 @@ impl Server {
         }
         if !status.is_success() {
             let problem = serde_json::from_slice::<ProblemJson>(&body).ok();
-            let said = problem.map(|problem| format!(": {} {}", problem.title, problem.detail)).unwrap_or_default();
+            let said = problem.map(|problem| format!(": {}: {}", problem.code, problem.detail)).unwrap_or_default();
             let failure = Failure::failed(format!(
                 "{} answers with status {}{}",
                 self.base,
