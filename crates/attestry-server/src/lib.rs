@@ -30,4 +30,5 @@ mod signing;
 
 pub use config::Configuration;
 pub use error::ServerError;
+pub use policies::read_directory;
 pub use server::Server;

@@ -134,8 +134,9 @@ impl Policies {
     }
 }
 
-/// As Kubernetes mounts a ConfigMap: links are followed, names that begin with a dot are skipped.
-fn read_directory(directory: &Path) -> Result<Vec<SourceFile>, String> {
+/// The files of a policy directory, ordered by name, as Kubernetes mounts a ConfigMap: links are followed, names that
+/// begin with a dot and directories are skipped. Public so that the command line reads the same files.
+pub fn read_directory(directory: &Path) -> Result<Vec<SourceFile>, String> {
     let failed = |error: std::io::Error| format!("cannot read the policy directory {}: {error}", directory.display());
     let mut files = Vec::new();
     let mut total = 0;

@@ -1,10 +1,8 @@
 //! Policy documents from disk, and what is wrong with them shown where it stands.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
 use attestry_core::API_VERSION;
 use attestry_core::predicate::PredicateFormat;
 use attestry_policy::{PolicyErrors, PolicySet, Problem, SourceFile};
@@ -12,42 +10,14 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnost
 use serde_json::json;
 
 use crate::exit::Failure;
-use crate::files;
 use crate::output::Paint;
 
-/// Files of one policy directory.
-const MAX_FILES: usize = 1000;
-/// Bytes of one file and of all of them.
-const MAX_FILE: u64 = 8 << 20;
-const MAX_BYTES: u64 = 64 << 20;
 /// Wide enough for a line of YAML with its frame.
 const SNIPPET_WIDTH: usize = 120;
 
-/// The files of a policy directory, by name. As Kubernetes mounts one: links are followed, and what begins with a
-/// dot is not looked at. Directories inside are not either: they hold cases, or other policies.
+/// The files of a policy directory: the very ones that the service reads.
 pub(crate) fn read_directory(directory: &Path) -> anyhow::Result<Vec<SourceFile>> {
-    let unreadable = || format!("cannot read the policy directory {}", directory.display());
-    let mut sources = Vec::new();
-    let mut total = 0;
-    for entry in fs::read_dir(directory).with_context(unreadable)? {
-        let entry = entry.with_context(unreadable)?;
-        let name = entry.file_name();
-        // A name that is no text cannot be shown or referred to.
-        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
-        let path = entry.path();
-        // A directory of documents also holds a README; only what documents can be or refer to is read.
-        let wanted = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
-        if !wanted || !fs::metadata(&path).with_context(unreadable)?.is_file() {
-            continue;
-        }
-        let bytes = files::read(&path, MAX_FILE)?;
-        total += bytes.len() as u64;
-        ensure!(sources.len() < MAX_FILES, "{} holds more than {MAX_FILES} files", directory.display());
-        ensure!(total <= MAX_BYTES, "{} holds more than {MAX_BYTES} bytes", directory.display());
-        sources.push(SourceFile::new(name, bytes));
-    }
-    sources.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(sources)
+    attestry_server::read_directory(directory).map_err(anyhow::Error::msg)
 }
 
 /// Loads a policy directory, whole or not at all.
