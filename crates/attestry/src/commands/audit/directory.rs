@@ -22,9 +22,13 @@ struct Kind {
 pub(super) fn list(directory: &Path, filter: &Filter, context: Context<'_>) -> Result<Vec<Kept>, Failure> {
     let mut log = LogReader::open(directory)?;
     let id = log.log_id();
+    // Read first: the log only grows, so it must reach what was promised before.
+    let promised = log.checkpoint()?.map_or(0, |checkpoint| checkpoint.size);
     let mut newest = VecDeque::new();
+    let mut read = 0;
     for record in log.by_ref() {
         let (index, record) = record?;
+        read = index + 1;
         if kind(&record.bytes).as_deref() != Some(Decision::KIND) {
             continue;
         }
@@ -34,6 +38,14 @@ pub(super) fn list(directory: &Path, filter: &Filter, context: Context<'_>) -> R
             newest.push_front(Kept { id: name.to_string(), decision });
             newest.truncate(filter.limit);
         }
+    }
+    if read < promised {
+        // A list of what is left would look like all there ever was.
+        return Err(Failure::failed(format!(
+            "the log in {} ends after {read} records, but its checkpoint covers {promised}: it was damaged or cut",
+            directory.display()
+        ))
+        .hint("restore the data directory from a copy"));
     }
     if log.torn_bytes() > 0 {
         let bytes = log.torn_bytes();
@@ -87,3 +99,6 @@ fn read_decision(name: RecordName, bytes: &[u8]) -> Result<Decision, Failure> {
         anyhow::Error::from(error).context(format!("the record {name} is no decision that this version reads")).into()
     })
 }
+
+#[cfg(test)]
+mod tests;
