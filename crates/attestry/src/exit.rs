@@ -7,7 +7,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Done, or trusted.
     Done,
-    /// The image is untrusted, a policy case differs, or a linter found something.
+    /// The image is untrusted or on no trusted base, a policy case or step of the demo differs, or the linter found
+    /// something that matters.
     Untrusted,
     /// The command line is wrong; nothing was tried.
     Usage,
@@ -21,8 +22,8 @@ pub(crate) enum Exit {
 pub(crate) const TABLE: &str = "\
 Exit codes:
   0  done, or trusted
-  1  untrusted (verify), not on a trusted base (base check), a case that differs (policy test),
-     a finding (policy lint)
+  1  untrusted (verify), not on a trusted base (base check), a case or step that differs
+     (policy test, demo), an error or warning found (policy lint)
   2  usage: the command line is wrong, such as a tag where a digest is needed; nothing was tried
   3  undeterminable: something needed could not be read, so neither answer would be true
   4  failed: nothing was decided or written
@@ -58,6 +59,11 @@ impl Failure {
     /// The command line is wrong in a way that clap cannot see.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, error: anyhow::Error::msg(message.into()), hint: None }
+    }
+
+    /// Something came out otherwise than it must.
+    pub(crate) fn untrusted(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Untrusted, ..Self::failed(message) }
     }
 
     /// What the answer depends on could not be read.
