@@ -40,6 +40,19 @@ impl Output {
         value: &T,
         text: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
+        if self.quiet && self.format == Format::Text {
+            return Ok(());
+        }
+        self.product(kind, value, text)
+    }
+
+    /// A result that is all that the command is for, such as a public key: printed even when quiet.
+    pub(crate) fn product<T: Serialize>(
+        &self,
+        kind: &str,
+        value: &T,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Envelope<'a, T> {
@@ -50,7 +63,6 @@ impl Output {
         }
         match self.format {
             Format::Json => self.document(&Envelope { api_version: API_VERSION, kind, value }),
-            Format::Text if self.quiet => Ok(()),
             Format::Text => self.text(&text()),
         }
     }

@@ -90,6 +90,6 @@ fn public(args: &KeyPublicArgs, context: Context<'_>) -> Result<Exit, Failure> {
         None => keys::private(&args.file, true, context.environment)?.public_key().clone(),
     };
     let result = Public { pem: keys::to_pem(&key), key_id: key.id() };
-    context.output.result("PublicKey", &result, || result.pem.clone())?;
+    context.output.product("PublicKey", &result, || result.pem.clone())?;
     Ok(Exit::Done)
 }
