@@ -76,7 +76,7 @@ fn a_wrong_command_line_is_told_before_anything_is_tried() {
         ("signer-to-come", &["sign", &image, "--identity-token", "-"]),
         ("half-identity", &["verify", &image, "--identity", "a@example.org"]),
         ("bad-annotation", &["sign", &image, "--key", "x.key", "--annotation", "=v"]),
-        ("bad-decision", &["audit", "show", "seven", "--data-directory", "."]),
+        ("bad-decision", &["audit", "show", "seven", "."]),
         ("no-source", &["audit", "list"]),
     ] {
         check(name, folder.path(), args, 2);
@@ -106,7 +106,7 @@ fn what_cannot_be_used_is_named_and_nothing_is_written() {
         ("predicate-xml", &["attest", &image, "--predicate", "sbom.xml", "--key", "none.key"]),
         ("predicate-duplicate", &["attest", &image, "--predicate", "twice.json", "--key", "none.key"]),
         ("predicate-wrong-type", &["attest", &image, "--predicate", "cdx.json", "--type", "spdx", "--key", "none.key"]),
-        ("no-log", &["audit", "list", "--data-directory", "."]),
+        ("no-log", &["audit", "list", "."]),
         ("no-policies", &["policy", "test", "."]),
     ] {
         check(name, folder.path(), args, 4);

@@ -46,8 +46,9 @@ pub(crate) struct SignerArgs {
     /// Accept the published example keys; what they sign proves nothing
     #[arg(long)]
     pub(crate) danger_example_key: bool,
-    /// How the result is stored
-    #[arg(long, value_enum, default_value_t = StoredAs::Bundle, value_name = "FORMAT")]
+    /// Store a Sigstore bundle, which cosign 3 reads, cosign's older tags .sig and .att, or both
+    #[arg(long, value_enum, default_value_t = StoredAs::Bundle, value_name = "bundle|legacy|both")]
+    #[arg(hide_possible_values = true)]
     pub(crate) format: StoredAs,
     /// For an index: every image in it as well
     #[arg(long)]
@@ -137,7 +138,8 @@ pub(crate) struct VerifyArgs {
     /// Ask for a signature by this public key
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<File>,
-    /// Ask for a signature by this certificate identity, given in full
+    /// Ask for a signature by this certificate identity, given in full; this version verifies no certificates, so
+    /// nothing is trusted by it yet
     #[arg(long, value_name = "SUBJECT", requires = "issuer")]
     pub(crate) identity: Option<String>,
     /// The issuer of that identity, given in full

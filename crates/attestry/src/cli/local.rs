@@ -1,6 +1,7 @@
 //! Commands about keys, policies, base images, the decision log and the service.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -24,7 +25,8 @@ pub(crate) struct KeyGenerateArgs {
     /// Path of the two files without their endings; nothing is overwritten
     pub(crate) name: File,
     /// ecdsa-p256 is understood everywhere
-    #[arg(long, value_enum, default_value_t = KeyAlgorithm::EcdsaP256)]
+    #[arg(long, value_enum, default_value_t = KeyAlgorithm::EcdsaP256, value_name = "ecdsa-p256|ed25519")]
+    #[arg(hide_possible_values = true)]
     pub(crate) algorithm: KeyAlgorithm,
 }
 
@@ -120,8 +122,8 @@ pub(crate) struct BaseAddArgs {
 pub(crate) struct BaseStatusArgs {
     /// Name of the base in the catalog
     pub(crate) name: String,
-    /// The new status
-    #[arg(value_enum)]
+    /// Supported (use it), Deprecated (move away) or Revoked (never use it again)
+    #[arg(value_enum, hide_possible_values = true)]
     pub(crate) status: StatusName,
     /// Only the build with this digest: of its index or of one of its images
     #[arg(long, value_name = "DIGEST")]
@@ -169,13 +171,15 @@ pub(crate) enum AuditCommand {
 
 /// Where decisions are read: a data directory, or a server.
 #[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new("source").required(true).args(["data_directory", "server"]))]
+#[command(group = ArgGroup::new("source").required(true).args(["directory", "data_directory", "server"]))]
 pub(crate) struct AuditSource {
     /// A server's data directory; it may be running
+    #[arg(value_name = "DIR")]
+    directory: Option<File>,
+    /// The same, as a flag
     #[arg(long, value_name = "DIR")]
-    pub(crate) data_directory: Option<File>,
-    /// A server's API, such as <http://127.0.0.1:8444>
-    #[arg(long, value_name = "URL")]
+    data_directory: Option<File>,
+    #[arg(long, value_name = "URL", help = "A server's API, such as http://127.0.0.1:8444")]
     pub(crate) server: Option<String>,
     /// The file that holds the bearer token for the server
     #[arg(long, value_name = "FILE", requires = "server")]
@@ -183,6 +187,13 @@ pub(crate) struct AuditSource {
     /// Trust these certificate authorities (PEM) besides the system's
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) server_ca: Option<File>,
+}
+
+impl AuditSource {
+    /// The data directory, in whichever way it was named.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref().or(self.data_directory.as_deref())
+    }
 }
 
 /// `audit list`.
@@ -237,6 +248,14 @@ pub(crate) struct ServeArgs {
     /// Read policy documents here
     #[arg(long, value_name = "DIR")]
     pub(crate) policy_directory: Option<File>,
+}
+
+/// `demo`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Play it in this new folder and leave registry and service running until Ctrl-C
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<File>,
 }
 
 /// `completions`.

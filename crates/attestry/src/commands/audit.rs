@@ -56,7 +56,7 @@ fn list(args: &AuditListArgs, context: Context<'_>) -> Result<Exit, Failure> {
     let digest = digest.map_err(|error| Failure::usage(format!("--digest: {error}")))?;
     let (namespace, limit) = (args.namespace.clone(), usize::from(args.limit));
     let filter = Filter { digest, namespace, denied: args.denied, limit };
-    let decisions = match (&args.source.data_directory, server::Server::of(&args.source)?) {
+    let decisions = match (args.source.directory(), server::Server::of(&args.source)?) {
         (Some(directory), _) => directory::list(directory, &filter, context)?,
         (None, Some(server)) => server.list(&filter)?,
         (None, None) => return Err(no_source()),
@@ -76,7 +76,7 @@ struct Shown {
 
 fn show(args: &AuditShowArgs, context: Context<'_>) -> Result<Exit, Failure> {
     let name = args.id.parse::<RecordName>().map_err(|error| Failure::usage(format!("{:?}: {error}", args.id)))?;
-    let shown = match (&args.source.data_directory, server::Server::of(&args.source)?) {
+    let shown = match (args.source.directory(), server::Server::of(&args.source)?) {
         (Some(directory), _) => directory::show(directory, name)?,
         (None, Some(server)) => server.show(name)?,
         (None, None) => return Err(no_source()),
@@ -86,7 +86,7 @@ fn show(args: &AuditShowArgs, context: Context<'_>) -> Result<Exit, Failure> {
 }
 
 fn no_source() -> Failure {
-    Failure::usage("say where decisions are read: --data-directory DIR or --server URL")
+    Failure::usage("say where decisions are read: a data directory or --server URL")
 }
 
 fn table(decisions: &[Kept], paint: Paint) -> String {
