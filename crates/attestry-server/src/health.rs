@@ -62,6 +62,6 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Val
 
 /// Prometheus text.
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let text = app.metrics.text(u64::from(app.judge.client().stats().requests()));
+    let text = app.metrics.text(app.judge.client().stats().requests());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use image::{AttestArgs, DigestArgs, RegistryArgs, SignArgs, SignerArgs, StoredAs, TreeArgs, VerifyArgs};
 pub(crate) use local::{
     AuditCommand, AuditListArgs, AuditShowArgs, AuditSource, BaseAddArgs, BaseCheckArgs, BaseCommand, BaseStatusArgs,
-    CompletionsArgs, KeyAlgorithm, KeyCommand, KeyGenerateArgs, KeyImportArgs, KeyPublicArgs, PolicyCommand,
+    CompletionsArgs, DemoArgs, KeyAlgorithm, KeyCommand, KeyGenerateArgs, KeyImportArgs, KeyPublicArgs, PolicyCommand,
     PolicyDirArgs, ServeArgs, StatusName,
 };
 
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     /// Run the service: admission webhook, API, health and metrics
     Serve(ServeArgs),
+    /// Play the whole story in one process: sign, attest, admit, refuse, audit
+    Demo(DemoArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the OpenAPI description of the service

@@ -5,6 +5,7 @@ mod attest;
 mod audit;
 mod base;
 mod completions;
+mod demo;
 mod key;
 mod policy;
 mod serve;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: &Command, environment: &Environment, output: &Output)
             output.document(&attestry_server::openapi::document())?;
             Ok(Exit::Done)
         }
+        Command::Demo(args) => demo::run(args, context),
         Command::Completions(args) => completions::run(args, context),
     }
 }

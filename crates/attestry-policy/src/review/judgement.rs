@@ -125,7 +125,7 @@ fn telling(mut reasons: Vec<Reason>) -> Vec<Reason> {
     kept
 }
 
-/// How far something came before it failed: what came furthest tells most. Gaps come before all, since while
+/// How far something came before it failed: what came furthest tells most, and which platform it was comes last. Gaps come before all, since while
 /// something is unread nothing else is final; outages last among them, so that cutting the list never leaves only
 /// the gaps that `DangerWarn` lets pass.
 fn rank(code: ReasonCode) -> u8 {
@@ -136,7 +136,6 @@ fn rank(code: ReasonCode) -> u8 {
         C::RegistryUnreachable | C::RegistryTimeout | C::RegistryThrottled => 1,
         C::Revoked | C::BaseRevoked => 2,
         C::SignatureInvalid => 3,
-        C::PlatformUnproven => 4,
         C::ThresholdNotMet | C::ConditionFalse | C::ConditionFailed | C::EvidenceTooOld | C::TimestampMissing => 5,
         C::BuilderNotTrusted | C::SourceNotTrusted | C::KeyNotValidThen => 5,
         C::KeyUnknown | C::IdentityMismatch => 6,

@@ -183,7 +183,11 @@ fn platforms_of_an_index() {
             assert_eq!(review(&rule(rule_name), &world.evidence).verdict, verdict, "{name} under {rule_name}");
         }
     }
-    check(&rule("EveryPlatform"), &one_signed.evidence, Verdict::Untrusted, Some(ReasonCode::PlatformUnproven));
+    let refused =
+        check(&rule("EveryPlatform"), &one_signed.evidence, Verdict::Untrusted, Some(ReasonCode::SignatureMissing));
+    let unproven: Vec<_> = refused.reasons().filter(|r| r.code == ReasonCode::PlatformUnproven).collect();
+    assert_eq!(unproven.len(), 1, "{refused:#?}");
+    assert_eq!(unproven[0].details["platform"], "linux/arm64");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn image_line(image: &ImageDecision, objection: &Objection) -> String {
 }
 
 fn line(reason: &Reason) -> String {
-    format!("{}: {} {}", reason.code, clean(&reason.message, 300), reason.code.hint())
+    format!("{}: {}. {}", reason.code, clean(&reason.message, 300), reason.code.hint())
 }
 
 fn causes(decision: &Decision) -> Vec<Value> {
