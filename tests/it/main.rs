@@ -4,8 +4,11 @@
 //! itself and passes, unless `ATTESTRY_REQUIRE_PEERS=1` (`cargo xtask ci --require-peers`) makes that a failure.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod admission;
 mod attestry;
+mod crash;
 mod interop;
 mod peers;
 mod registry;
+mod service;
 mod verify_cases;

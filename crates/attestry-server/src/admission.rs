@@ -211,3 +211,6 @@ fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
         _ => Problem::malformed("the body ended early"),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,8 @@ impl Policies {
             }
         };
         let ids: BTreeSet<Digest> = set.revocations().iter().map(|revocation| revocation.id).collect();
-        if let Some(lost) = self.lock().revocations.difference(&ids).next() {
+        let lost = self.lock().revocations.difference(&ids).next().copied();
+        if let Some(lost) = lost {
             let message = format!("the policy set lacks the revocation {lost}, which was in force before");
             return self.refuse(Some(seen), Reason::new(ReasonCode::PolicyRollback, message));
         }

@@ -1,6 +1,9 @@
 //! Where images stand in an object: one table of kinds, one walk over a pod spec.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use attestry_core::{Reason, ReasonCode, decision::RequestImage};
 use serde_json::Value;
@@ -9,114 +12,160 @@ use serde_json::Value;
 const MAX_FIELDS: usize = 256;
 const MAX_DISTINCT: usize = 64;
 
+/// The lists of a pod spec that name images, and where an item of each names its own (attack 51).
+const LISTS: [(&str, &str); 4] = [
+    ("initContainers", "image"),
+    ("containers", "image"),
+    ("ephemeralContainers", "image"),
+    ("volumes", "image.reference"),
+];
+
 /// A kind of object that can be judged: where its pod spec stands, and whether that is a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
     /// Path of the pod spec.
-    path: &'static [&'static str],
+    path: &'static str,
     /// Whether Pods are made from it, which are judged themselves.
     pub(super) template: bool,
 }
 
-/// The kind by API group and name; `None` for every other.
-pub(super) fn kind(group: &str, name: &str) -> Option<Kind> {
-    let (path, template): (&[&str], bool) = match (group, name) {
-        ("", "Pod") => (&["spec"], false),
-        ("", "PodTemplate") => (&["template", "spec"], true),
-        ("", "ReplicationController") => (&["spec", "template", "spec"], true),
-        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => (&["spec", "template", "spec"], true),
-        ("batch", "Job") => (&["spec", "template", "spec"], true),
-        ("batch", "CronJob") => (&["spec", "jobTemplate", "spec", "template", "spec"], true),
+/// The kind by API group, version and name; `None` for every other. A version that is not known may keep its images
+/// elsewhere, so it is another kind.
+pub(super) fn kind(group: &str, version: &str, name: &str) -> Option<Kind> {
+    let (path, template) = match (group, version, name) {
+        ("", "v1", "Pod") => ("spec", false),
+        ("", "v1", "PodTemplate") => ("template.spec", true),
+        ("", "v1", "ReplicationController") => ("spec.template.spec", true),
+        ("apps", "v1", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => ("spec.template.spec", true),
+        ("batch", "v1", "Job") => ("spec.template.spec", true),
+        ("batch", "v1", "CronJob") => ("spec.jobTemplate.spec.template.spec", true),
         _ => return None,
     };
     Some(Kind { path, template })
 }
 
-/// Every image of an object, each distinct text once with all its fields, in the order of appearance.
-pub(super) fn of(object: &Value, kind: Kind) -> Result<Vec<RequestImage>, Reason> {
-    let mut walk = Walk { template: kind.template, fields: 0, images: Vec::new(), places: BTreeMap::new() };
-    let mut spec = object;
-    for (depth, name) in kind.path.iter().enumerate() {
-        let path = kind.path[..=depth].join(".");
-        spec = match spec.get(name) {
-            // A template may be absent; a Pod without a spec is refused by the API server itself.
-            None | Some(Value::Null) => return Ok(Vec::new()),
-            Some(value @ Value::Object(_)) => value,
-            Some(_) => return Err(malformed(&path, "an object")),
-        };
-    }
-    let path = kind.path.join(".");
-    for list in ["initContainers", "containers", "ephemeralContainers"] {
-        for (place, container) in items(spec, &path, list)? {
-            walk.add(&container["image"], format!("{place}.image"))?;
+/// The images of `object` that `old` does not name, each distinct text once with all its fields, in the order of
+/// appearance. Bounds hold for what is new: an old Pod keeps its labels and finalizers, however many images it has.
+pub(super) fn new(object: &Value, old: Option<&Value>, kind: Kind) -> Result<Vec<RequestImage>, Reason> {
+    let mut known = HashSet::new();
+    if let Some(old) = old {
+        let read = walk(old, kind, &mut |_, text| {
+            known.insert(text);
+            Ok(())
+        });
+        if read.is_err() {
+            // What cannot be read excuses nothing.
+            known.clear();
         }
     }
-    for (place, volume) in items(spec, &path, "volumes")? {
-        if let Some(source) = volume.get("image").filter(|source| !source.is_null()) {
-            let source = source.as_object().ok_or_else(|| malformed(&format!("{place}.image"), "an object"))?;
-            walk.add(source.get("reference").unwrap_or(&Value::Null), format!("{place}.image.reference"))?;
-        }
-    }
-    Ok(walk.images)
-}
-
-struct Walk {
-    template: bool,
-    fields: usize,
-    images: Vec<RequestImage>,
-    places: BTreeMap<String, usize>,
-}
-
-impl Walk {
-    fn add(&mut self, image: &Value, field: String) -> Result<(), Reason> {
-        let text = match image {
-            Value::Null => "",
-            Value::String(text) => text.as_str(),
-            _ => return Err(malformed(&field, "a string")),
-        };
-        if text.is_empty() {
-            // Kubernetes lets something else fill in a template's image later.
-            return if self.template {
-                Ok(())
-            } else {
-                Err(Reason::new(ReasonCode::ReferenceMalformed, format!("{field} is empty")).with("field", field))
-            };
-        }
-        self.fields += 1;
-        if self.fields > MAX_FIELDS {
-            return Err(over_limit(format!("more than {MAX_FIELDS} image fields in one object")));
-        }
-        if let Some(image) = self.places.get(text).and_then(|at| self.images.get_mut(*at)) {
-            image.fields.push(field);
+    let mut images: Vec<RequestImage> = Vec::new();
+    let mut places = BTreeMap::new();
+    let mut fields = 0;
+    walk(object, kind, &mut |field, text| {
+        if known.contains(text) {
             return Ok(());
         }
-        if self.images.len() == MAX_DISTINCT {
+        if text.trim().is_empty() {
+            // Something may fill in a template's image later; the Pods are judged with it.
+            return if kind.template { Ok(()) } else { Err(empty(field)) };
+        }
+        fields += 1;
+        if fields > MAX_FIELDS {
+            return Err(over_limit(format!("more than {MAX_FIELDS} image fields in one object")));
+        }
+        if let Some(image) = places.get(text).and_then(|at: &usize| images.get_mut(*at)) {
+            image.fields.push(field.to_string());
+            return Ok(());
+        }
+        if images.len() == MAX_DISTINCT {
             return Err(over_limit(format!("more than {MAX_DISTINCT} distinct images in one object")));
         }
-        self.places.insert(text.to_owned(), self.images.len());
-        self.images.push(RequestImage { image: text.to_owned(), fields: vec![field] });
+        places.insert(text, images.len());
+        images.push(RequestImage { image: text.to_owned(), fields: vec![field.to_string()] });
         Ok(())
+    })?;
+    Ok(images)
+}
+
+/// The place of one image. Written only when it is needed: a body of 8 MiB can hold millions of containers.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    spec: &'static str,
+    list: &'static str,
+    at: usize,
+    name: &'static str,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}[{}].{}", self.spec, self.list, self.at, self.name)
     }
 }
 
-/// The objects of a list in the pod spec, with their paths.
-fn items<'a>(spec: &'a Value, path: &str, name: &str) -> Result<Vec<(String, &'a Value)>, Reason> {
-    let list = match spec.get(name) {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Array(list)) => list,
-        Some(_) => return Err(malformed(&format!("{path}.{name}"), "a list")),
-    };
-    list.iter()
-        .enumerate()
-        .map(|(at, item)| {
-            let place = format!("{path}.{name}[{at}]");
-            if item.is_object() { Ok((place, item)) } else { Err(malformed(&place, "an object")) }
-        })
-        .collect()
+/// Shows every image field to `visit`, absent ones as an empty text, until it objects.
+fn walk<'o>(
+    object: &'o Value,
+    kind: Kind,
+    visit: &mut dyn FnMut(Field, &'o str) -> Result<(), Reason>,
+) -> Result<(), Reason> {
+    let Some(spec) = pod_spec(object, kind)? else { return Ok(()) };
+    for (list, name) in LISTS {
+        let items = match spec.get(list) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(malformed(&format!("{}.{list}", kind.path), "a list")),
+        };
+        for (at, item) in items.iter().enumerate() {
+            let field = Field { spec: kind.path, list, at, name };
+            if let Some(text) = image(item, field)? {
+                visit(field, text)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The pod spec. A template may have none; a Pod always has one, so a Pod without it was not understood.
+fn pod_spec(object: &Value, kind: Kind) -> Result<Option<&Value>, Reason> {
+    let mut spec = object;
+    let mut end = 0;
+    for name in kind.path.split('.') {
+        end += name.len();
+        spec = match spec.get(name) {
+            None | Some(Value::Null) if kind.template => return Ok(None),
+            Some(value @ Value::Object(_)) => value,
+            _ => return Err(malformed(&kind.path[..end], "an object")),
+        };
+        end += 1;
+    }
+    Ok(Some(spec))
+}
+
+/// The image of one container or volume; `None` for a volume of another sort.
+fn image(item: &Value, field: Field) -> Result<Option<&str>, Reason> {
+    let item_path = || format!("{}.{}[{}]", field.spec, field.list, field.at);
+    let members = item.as_object().ok_or_else(|| malformed(&item_path(), "an object"))?;
+    let mut value = members.get("image").unwrap_or(&Value::Null);
+    if field.list == "volumes" {
+        value = match value {
+            Value::Null => return Ok(None),
+            Value::Object(source) => source.get("reference").unwrap_or(&Value::Null),
+            _ => return Err(malformed(&format!("{}.image", item_path()), "an object")),
+        };
+    }
+    match value {
+        Value::Null => Ok(Some("")),
+        Value::String(text) => Ok(Some(text)),
+        _ => Err(malformed(&field.to_string(), "a string")),
+    }
 }
 
 pub(super) fn malformed(path: &str, wanted: &str) -> Reason {
     Reason::new(ReasonCode::RequestMalformed, format!("{path} is not {wanted}")).with("field", path)
+}
+
+fn empty(field: Field) -> Reason {
+    Reason::new(ReasonCode::ReferenceMalformed, format!("{field} is empty")).with("field", field)
 }
 
 fn over_limit(message: String) -> Reason {

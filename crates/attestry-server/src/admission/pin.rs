@@ -6,7 +6,10 @@ use attestry_core::{Digest, Reason, Reference, decision::RequestImage};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::{images, plan};
+use super::{
+    images,
+    plan::{GroupKind, Request},
+};
 
 /// What a mutating call could pin.
 #[derive(Debug)]
@@ -21,13 +24,14 @@ pub(crate) struct Pinning {
 /// The images of a Pod that are named by tags and are new. Other kinds have none: their Pods are pinned when they
 /// are made, and patching a workload would fight whatever keeps it as it was written.
 pub(crate) fn images(body: &[u8]) -> Result<Pinning, Reason> {
-    let request = plan::read_request(body)?;
-    let sub = request.sub_resource.as_deref().unwrap_or_default();
-    let pod = request.kind.group.is_empty() && request.kind.kind == "Pod" && matches!(sub, "" | "ephemeralcontainers");
-    let changes = matches!(request.operation.as_str(), "CREATE" | "UPDATE");
-    let kind = images::kind(&request.kind.group, &request.kind.kind).filter(|_| pod && changes);
+    let request = Request::read(body)?;
+    let GroupKind { group, version, kind } = &request.kind;
+    let subresource_ok = request.sub_resource.as_deref().is_none_or(|name| name == "ephemeralcontainers");
+    // A mirror Pod must stay equal to the file that its node runs.
+    let pinnable = request.writes() && subresource_ok && !request.is_mirror_of_a_node();
+    let kind = images::kind(group, version, kind).filter(|kind| pinnable && !kind.template);
     // What cannot be read is refused by validation, which says why.
-    let mut images = kind.and_then(|kind| plan::new_images(&request, kind).ok()).unwrap_or_default();
+    let mut images = kind.and_then(|kind| request.new_images(kind).ok()).unwrap_or_default();
     images.retain(|image| image.image.parse::<Reference>().is_ok_and(|reference| reference.digest().is_none()));
     Ok(Pinning { uid: request.uid, namespace: request.namespace, images })
 }
@@ -57,3 +61,6 @@ pub(crate) fn respond(pinning: &Pinning, pins: &BTreeMap<String, Digest>) -> Val
 fn pointer(field: &str) -> String {
     format!("/{}", field.replace(['.', '['], "/").replace(']', ""))
 }
+
+#[cfg(test)]
+mod tests;

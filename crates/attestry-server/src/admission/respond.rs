@@ -1,7 +1,7 @@
 //! Answers as AdmissionReviews: what a person reads in kubectl, and what a program reads in the causes.
 
 use attestry_core::{
-    Reason, Verdict,
+    Reason, ReasonCode, Verdict,
     decision::{Decision, ImageDecision, Objection},
     reason::clean,
 };
@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 
 /// The message of a refusal, in bytes.
 const MAX_MESSAGE: usize = 1024;
-/// One warning, and all of them; longer ones are cut by the API server.
+/// One warning, and all of them, in bytes; longer ones are cut by the API server.
 const MAX_WARNING: usize = 120;
 const MAX_WARNINGS: usize = 4096;
-const MAX_CAUSES: usize = 64;
+/// Far above what 64 images and ordinary policies give.
+const MAX_CAUSES: usize = 256;
+/// What is quoted of one reason, and of an image or a policy's name, in bytes.
+const MAX_REASON: usize = 300;
+const MAX_QUOTED: usize = 200;
 
 /// Allowed without judgement.
 pub(crate) fn allow(uid: &str) -> Value {
@@ -21,7 +25,7 @@ pub(crate) fn allow(uid: &str) -> Value {
 
 /// The answer to a judged request.
 pub(crate) fn validate(uid: &str, decision: &Decision, id: Option<&str>) -> Value {
-    let mut annotations = json!({"policy-set": decision.policy_set, "verdict": verdicts(decision)});
+    let mut annotations = json!({"policy-set": decision.policy_set, "verdict": verdict(decision)});
     if let Some(id) = id {
         annotations["decision"] = json!(id);
     }
@@ -48,22 +52,23 @@ fn review(response: Value) -> Value {
 
 /// The decision's id, then each refused image with requirement, code and hint, as far as they fit.
 fn message(decision: &Decision, id: Option<&str>) -> String {
-    let mut lines: Vec<String> = decision.reasons.iter().map(line).collect();
+    let mut lines: Vec<String> = refusals(decision).map(line).collect();
     for image in decision.images.iter().filter(|image| !image.answer.allowed) {
         lines.extend(image.answer.denials.iter().map(|objection| image_line(image, objection)));
     }
     let mut text = id.map(|id| format!("{id}: ")).unwrap_or_default();
     for (told, line) in lines.iter().enumerate() {
-        let separator = if told == 0 { "" } else { "; " };
-        let rest = format!("; and {} more", lines.len() - told);
-        if text.len() + separator.len() + line.len() + rest.len() > MAX_MESSAGE {
-            if told == 0 {
-                text.push_str(&clean(line, MAX_MESSAGE.saturating_sub(text.len() + rest.len())));
-            }
-            let left = lines.len() - told.max(1);
-            if left > 0 {
-                text.push_str(&format!("; and {left} more"));
-            }
+        let separator = if told == 0 { "" } else { " " };
+        let rest = lines.len() - told - 1;
+        let rest = if rest == 0 { String::new() } else { format!(" And {rest} more.") };
+        let room = MAX_MESSAGE.saturating_sub(text.len() + separator.len() + rest.len());
+        if told == 0 {
+            // The first line is told in any case, if need be cut.
+            text.push_str(&clean(line, room));
+            continue;
+        }
+        if line.len() > room {
+            text.push_str(&format!(" And {} more.", lines.len() - told));
             break;
         }
         text.push_str(separator);
@@ -75,49 +80,60 @@ fn message(decision: &Decision, id: Option<&str>) -> String {
 fn image_line(image: &ImageDecision, objection: &Objection) -> String {
     let place = [objection.policy.as_deref(), objection.requirement.as_deref()];
     let place = place.into_iter().flatten().collect::<Vec<_>>().join("/");
-    let place = if place.is_empty() { place } else { format!("{place} ") };
-    format!("{}: {place}{}", clean(&image.image, 200), line(&objection.reason))
+    let place = if place.is_empty() { place } else { format!("{} ", clean(&place, MAX_QUOTED)) };
+    format!("{}: {place}{}", clean(&image.image, MAX_QUOTED), line(&objection.reason))
 }
 
 fn line(reason: &Reason) -> String {
-    format!("{}: {}. {}", reason.code, clean(&reason.message, 300), reason.code.hint())
+    let message = clean(&reason.message, MAX_REASON);
+    format!("{}: {}. {}", reason.code, message.trim_end_matches('.'), reason.code.hint())
 }
 
+/// Why the object as a whole was refused; `unguarded` is only recorded.
+fn refusals(decision: &Decision) -> impl Iterator<Item = &Reason> {
+    decision.reasons.iter().filter(|reason| reason.code != ReasonCode::Unguarded)
+}
+
+/// One cause for each reason and each denial, at the first field that names the image.
 fn causes(decision: &Decision) -> Vec<Value> {
-    let whole = decision.reasons.iter().map(|reason| {
-        let field = reason.details.get("field").cloned().unwrap_or_default();
-        json!({"reason": reason.code, "field": field, "message": reason.message})
+    let cause = |reason: &Reason, field: &str| {
+        json!({"reason": reason.code, "field": field, "message": clean(&reason.message, MAX_REASON)})
+    };
+    let whole = refusals(decision).map(|reason| {
+        let field = reason.details.get("field").map_or("", String::as_str);
+        cause(reason, field)
     });
     let of_images = decision.images.iter().flat_map(|image| {
-        let field = decision.request.images.iter().find(|asked| asked.image == image.image);
-        let field = field.and_then(|asked| asked.fields.first()).cloned().unwrap_or_default();
-        image.answer.denials.iter().map(move |objection| {
-            json!({"reason": objection.reason.code, "field": field, "message": objection.reason.message})
-        })
+        let asked = decision.request.images.iter().find(|asked| asked.image == image.image);
+        let field = asked.and_then(|asked| asked.fields.first()).map_or("", String::as_str);
+        image.answer.denials.iter().map(move |objection| cause(&objection.reason, field))
     });
     whole.chain(of_images).take(MAX_CAUSES).collect()
 }
 
+/// Each distinct warning on one short line.
 fn warnings(decision: &Decision) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut total = 0;
-    for image in &decision.images {
-        for objection in &image.answer.warnings {
-            let text = format!("attestry: {}: {}", objection.reason.code, objection.reason.message);
-            let text = clean(&text, MAX_WARNING);
-            total += text.len();
-            if total > MAX_WARNINGS {
-                return warnings;
-            }
-            if !warnings.contains(&text) {
-                warnings.push(text);
-            }
+    for objection in decision.images.iter().flat_map(|image| &image.answer.warnings) {
+        let text = format!("attestry: {}: {}", objection.reason.code, objection.reason.message);
+        let text = clean(&text, MAX_WARNING);
+        if warnings.contains(&text) {
+            continue;
         }
+        total += text.len();
+        if total > MAX_WARNINGS {
+            break;
+        }
+        warnings.push(text);
     }
     warnings
 }
 
 /// The worst verdict, or that nothing was judged.
-fn verdicts(decision: &Decision) -> &'static str {
+fn verdict(decision: &Decision) -> &'static str {
     decision.images.iter().filter_map(|image| image.verdict).max().map_or("none", Verdict::as_str)
 }
+
+#[cfg(test)]
+mod tests;
