@@ -61,6 +61,3 @@ pub(crate) fn respond(pinning: &Pinning, pins: &BTreeMap<String, Digest>) -> Val
 fn pointer(field: &str) -> String {
     format!("/{}", field.replace(['.', '['], "/").replace(']', ""))
 }
-
-#[cfg(test)]
-mod tests;

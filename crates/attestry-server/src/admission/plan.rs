@@ -121,6 +121,9 @@ impl Request {
         let mut review = strict_json::parse(body).map_err(|error| {
             Reason::new(ReasonCode::RequestMalformed, format!("the AdmissionReview cannot be read: {error}"))
         })?;
+        if !review.is_object() {
+            return Err(malformed("the AdmissionReview", "an object"));
+        }
         let members = Members { value: &review, path: "" };
         let (version, kind) = (members.text("apiVersion")?, members.text("kind")?);
         if version.as_deref() != Some(API_VERSION) || kind.as_deref() != Some("AdmissionReview") {
@@ -263,6 +266,3 @@ fn text_at(object: &Value, pointer: &str) -> Option<String> {
 fn bounded(text: &str) -> String {
     clean(text, MAX_NAME)
 }
-
-#[cfg(test)]
-mod tests;

@@ -60,7 +60,7 @@ fn message(decision: &Decision, id: Option<&str>) -> String {
     for (told, line) in lines.iter().enumerate() {
         let separator = if told == 0 { "" } else { " " };
         let rest = lines.len() - told - 1;
-        let rest = if rest == 0 { String::new() } else { format!(" And {rest} more.") };
+        let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
         let room = MAX_MESSAGE.saturating_sub(text.len() + separator.len() + rest.len());
         if told == 0 {
             // The first line is told in any case, if need be cut.
@@ -68,7 +68,7 @@ fn message(decision: &Decision, id: Option<&str>) -> String {
             continue;
         }
         if line.len() > room {
-            text.push_str(&format!(" And {} more.", lines.len() - told));
+            text.push_str(&format!(" and {} more", lines.len() - told));
             break;
         }
         text.push_str(separator);
@@ -96,9 +96,7 @@ fn refusals(decision: &Decision) -> impl Iterator<Item = &Reason> {
 
 /// One cause for each reason and each denial, at the first field that names the image.
 fn causes(decision: &Decision) -> Vec<Value> {
-    let cause = |reason: &Reason, field: &str| {
-        json!({"reason": reason.code, "field": field, "message": clean(&reason.message, MAX_REASON)})
-    };
+    let cause = |reason: &Reason, field: &str| json!({"reason": reason.code, "field": field, "message": clean(&reason.message, MAX_REASON)});
     let whole = refusals(decision).map(|reason| {
         let field = reason.details.get("field").map_or("", String::as_str);
         cause(reason, field)
@@ -134,6 +132,3 @@ fn warnings(decision: &Decision) -> Vec<String> {
 fn verdict(decision: &Decision) -> &'static str {
     decision.images.iter().filter_map(|image| image.verdict).max().map_or("none", Verdict::as_str)
 }
-
-#[cfg(test)]
-mod tests;

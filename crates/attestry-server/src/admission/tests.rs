@@ -7,7 +7,7 @@ use attestry_core::{Timestamp, Verdict};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::*;
+use super::{plan::AdmissionRequest, *};
 
 /// `allow`, `pod`, `template`, a code that refuses the whole, or `unguarded`; then the fields that are judged.
 const EXPECTED: &[(&str, &str, &[&str])] = &[
@@ -91,7 +91,7 @@ fn attack_91_what_is_recorded_of_a_request() {
     assert_eq!(request.name.as_deref(), Some("web-5d4f8c7b6d-*"));
     assert_eq!((request.kind.as_str(), request.namespace.as_deref()), ("v1/Pod", Some("shop")));
     assert_eq!(request.user_name.as_deref(), Some("system:serviceaccount:kube-system:replicaset-controller"));
-    for secret in ["production", "MODE", "tolerations", "credential-id"] {
+    for secret in ["swordfish", "DATABASE_PASSWORD", "tolerations", "credential-id"] {
         assert!(!text.contains(secret), "{secret}");
     }
     assert!(plan::read(&recorded("pod-dry-run")).unwrap().dry_run);
@@ -113,7 +113,16 @@ fn attack_59_reviews_that_cannot_be_read_name_the_place() {
         (recorded("pod-create")[..200].to_vec(), "AdmissionReview"),
         (changed(|r| r["apiVersion"] = json!("admission.k8s.io/v1beta1")), "v1beta1"),
         (changed(|r| r["request"] = Value::Null), "request"),
-        (changed(|r| r["request"]["uid"] = json!(5)), "AdmissionReview"),
+        (changed(|r| r["request"]["uid"] = json!(5)), "request.uid is not a string"),
+        (changed(|r| r["request"]["uid"] = json!("")), "request.uid"),
+        (changed(|r| r["request"]["uid"] = json!("a\nb")), "request.uid"),
+        (changed(|r| r["request"]["uid"] = json!("a".repeat(129))), "request.uid"),
+        (changed(|r| r["request"]["kind"] = json!("Pod")), "request.kind is not an object"),
+        (changed(|r| r["request"]["kind"]["kind"] = Value::Null), "request.kind.kind"),
+        (changed(|r| r["request"]["operation"] = json!("PATCH")), "request.operation"),
+        (changed(|r| r["request"]["subResource"] = json!(["status"])), "request.subResource"),
+        (changed(|r| r["request"]["dryRun"] = json!("false")), "request.dryRun"),
+        (changed(|r| r["request"]["userInfo"]["groups"] = json!([5])), "request.userInfo.groups"),
         (br#"{"apiVersion":"admission.k8s.io/v1","apiVersion":"x","kind":"AdmissionReview"}"#.to_vec(), "twice"),
         ([b"[".repeat(200), b"]".repeat(200)].concat(), "deeper"),
     ] {
@@ -133,6 +142,121 @@ fn attack_59_reviews_that_cannot_be_read_name_the_place() {
         let request = plan::read(&changed(|r| r["request"]["object"] = change.clone())).unwrap();
         let Plan::Refuse(reason) = request.plan else { panic!("{change} is not refused") };
         assert_eq!((reason.code.as_str(), reason.details["field"].as_str()), (code, place), "{change}");
+    }
+}
+
+#[test]
+fn what_kubernetes_may_add_or_leave_out_is_tolerated() {
+    let body = changed(|r| {
+        r["added"] = json!({"later": true});
+        r["request"]["added"] = json!([1]);
+        r["request"]["object"]["spec"]["containers"][0]["added"] = json!({"x": 1});
+        for absent in ["requestKind", "requestResource", "oldObject", "dryRun", "options", "userInfo"] {
+            r["request"].as_object_mut().unwrap().remove(absent);
+        }
+        r["request"]["subResource"] = json!("");
+    });
+    let request = plan::read(&body).unwrap();
+    assert_eq!((described(&request.plan), request.dry_run), ("pod", false));
+}
+
+#[test]
+fn no_claim_of_the_object_is_a_bypass() {
+    let object = |path: &str, value: Value| {
+        changed(|r| {
+            let mut place = &mut r["request"];
+            for name in path.split('/') {
+                place = &mut place[name];
+            }
+            *place = value.clone();
+        })
+    };
+    for (story, body, plan) in [
+        ("attack 53, deletion", object("object/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")), "pod"),
+        ("attack 53, owner", object("object/metadata/ownerReferences", json!([{"kind": "Node", "name": "n"}])), "pod"),
+        ("an old object on CREATE", { changed(|r| r["request"]["oldObject"] = r["request"]["object"].clone()) }, "pod"),
+        ("a version that is not known", object("kind/version", json!("v2")), "kind-unsupported"),
+        ("another group's Pod", object("kind/group", json!("example.com")), "kind-unsupported"),
+        ("a subresource that is not known", object("subResource", json!("future")), "pod"),
+        ("attack 87, scale", object("subResource", json!("scale")), "allow"),
+        ("attack 87, binding", object("kind/kind", json!("Binding")), "allow"),
+        ("a Pod without spec", object("object/spec", Value::Null), "request-malformed"),
+        ("a space for an image", object("object/spec/containers", json!([{"image": " "}])), "reference-malformed"),
+    ] {
+        assert_eq!(described(&plan::read(&body).unwrap().plan), plan, "{story}");
+    }
+}
+
+#[test]
+fn attack_86_a_mirror_pod_is_one_only_from_its_node() {
+    for (name, groups, plan) in [
+        ("system:node:worker-1", json!(["system:nodes", "system:authenticated"]), "unguarded"),
+        ("system:node:worker-1", json!(["system:authenticated"]), "pod"),
+        ("dev@shop.example", json!(["system:nodes"]), "pod"),
+        ("system:node:worker-1", Value::Null, "pod"),
+    ] {
+        let mut review: Value = serde_json::from_slice(&recorded("pod-mirror-by-node")).unwrap();
+        review["request"]["userInfo"] = json!({"username": name, "groups": groups});
+        let body = review.to_string();
+        assert_eq!(described(&plan::read(body.as_bytes()).unwrap().plan), plan, "{name} {groups}");
+        review["request"]["object"]["metadata"]["annotations"] = json!({});
+        assert_eq!(described(&plan::read(review.to_string().as_bytes()).unwrap().plan), "pod", "{name} {groups}");
+    }
+}
+
+/// An UPDATE of `pod-create` from the images `old` to `new`, in one container each.
+fn update(old: &[&str], new: &[&str]) -> AdmissionRequest {
+    let containers = |images: &[&str]| images.iter().map(|image| json!({"image": image})).collect::<Value>();
+    let body = changed(|r| {
+        r["request"]["operation"] = json!("UPDATE");
+        r["request"]["oldObject"] = r["request"]["object"].clone();
+        r["request"]["oldObject"]["spec"]["containers"] = containers(old);
+        r["request"]["object"]["spec"]["containers"] = containers(new);
+    });
+    plan::read(&body).unwrap()
+}
+
+#[test]
+fn attack_52_85_an_update_is_judged_by_what_is_new() {
+    let many: Vec<String> = (0..300).map(|n| format!("registry.old/{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let one_more = [many.as_slice(), &["registry.example/new"]].concat();
+    for (old, new, plan, judged) in [
+        (&["a", "b"][..], &["a", "b"][..], "allow", &[][..]),
+        (&["a", "b"], &["b", "a", "a"], "allow", &[]),
+        (&["a", "b"], &["a"], "allow", &[]),
+        (&["a"], &["a", "b"], "pod", &["b"]),
+        (&["a:1"], &["a:1@sha256:0"], "pod", &["a:1@sha256:0"]),
+        (&[""], &[""], "allow", &[]),
+        (&["a"], &[""], "reference-malformed", &[]),
+        // Bounds are for what is new: a Pod older than the gate keeps its labels and finalizers.
+        (&many, &many, "allow", &[]),
+        (&many, &one_more, "pod", &["registry.example/new"]),
+        (&[], &many, "over-limit", &[]),
+    ] {
+        let request = update(old, new);
+        let found: Vec<&str> = request.request.images.iter().map(|image| image.image.as_str()).collect();
+        assert_eq!((described(&request.plan), found.as_slice()), (plan, judged), "{} images", new.len());
+    }
+    let unreadable = changed(|r| {
+        r["request"]["operation"] = json!("UPDATE");
+        r["request"]["oldObject"] = r["request"]["object"].clone();
+        r["request"]["oldObject"]["spec"]["volumes"] = json!(5);
+    });
+    assert_eq!(described(&plan::read(&unreadable).unwrap().plan), "pod", "what cannot be read excuses nothing");
+}
+
+#[test]
+fn a_template_may_lack_images_that_come_later() {
+    let mut review: Value = serde_json::from_slice(&recorded("deployment-create")).unwrap();
+    for (containers, plan) in [
+        (json!([{"name": "a"}, {"image": ""}, {"image": " "}]), "allow"),
+        (json!([{"image": " "}, {"image": "registry.example/a"}]), "template"),
+        (json!([{"image": 5}]), "request-malformed"),
+    ] {
+        review["request"]["object"]["spec"]["template"]["spec"]["containers"] = containers.clone();
+        let request = plan::read(review.to_string().as_bytes()).unwrap();
+        assert_eq!(described(&request.plan), plan, "{containers}");
     }
 }
 
@@ -205,6 +329,18 @@ fn warnings_are_short_single_lines() {
 }
 
 #[test]
+fn each_denial_has_a_cause_at_its_first_field() {
+    let request = plan::read(&recorded("pod-init-and-sidecar")).unwrap().request;
+    let mut decision = decision(vec![image(&request.images[0].image, 2, 1)], Vec::new());
+    decision.request = request;
+    decision.reasons = vec![
+        Reason::new(ReasonCode::Unguarded, "only recorded"),
+        Reason::new(ReasonCode::RecordFailed, "the decision could not be recorded in time"),
+    ];
+    insta::assert_json_snapshot!(respond::validate("u", &decision, None));
+}
+
+#[test]
 fn a_refusal_of_the_whole_has_its_code() {
     let reason = Reason::new(ReasonCode::KindUnsupported, "List is not a kind whose images are known");
     let answer = respond::validate("u", &decision(Vec::new(), vec![reason]), None);
@@ -250,6 +386,26 @@ fn pinning_patches_new_tags_of_pods_and_nothing_else() {
     }
     let pinned = pin::respond(&pin::images(&recorded("pod-create")).unwrap(), &pins);
     assert!(pinned["response"].get("patch").is_none(), "a digest is not pinned again");
+}
+
+#[test]
+fn pinning_never_refuses_and_leaves_mirrors_alone() {
+    let pinnable = |change: &dyn Fn(&mut Value)| {
+        let body = changed(|r| {
+            r["request"]["object"]["spec"]["containers"][0]["image"] = json!("registry.example/shop/app:v1");
+            change(r);
+        });
+        pin::images(&body).unwrap().images.len()
+    };
+    assert_eq!(pinnable(&|_| {}), 1);
+    assert_eq!(pinnable(&|r| r["request"]["object"] = json!({"spec": 5})), 0);
+    assert_eq!(pinnable(&|r| r["request"]["subResource"] = json!("status")), 0);
+    assert_eq!(pinnable(&|r| r["request"]["object"]["spec"]["containers"][0]["image"] = json!("no:t/a:b:c")), 0);
+    let mirror = |r: &mut Value| {
+        r["request"]["object"]["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "0c3f"});
+        r["request"]["userInfo"] = json!({"username": "system:node:worker-1", "groups": ["system:nodes"]});
+    };
+    assert_eq!(pinnable(&mirror), 0);
 }
 
 #[tokio::test]
