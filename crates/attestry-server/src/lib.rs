@@ -18,7 +18,7 @@ pub mod config;
 mod error;
 mod health;
 mod judge;
-mod listen;
+pub mod listen;
 mod metrics;
 pub mod openapi;
 mod policies;

@@ -38,7 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A certificate that can be exchanged while connections are served.
 #[derive(Debug)]
-pub(crate) struct Certificate {
+pub struct Certificate {
     files: TlsFiles,
     provider: Arc<CryptoProvider>,
     current: Current,
@@ -55,14 +55,15 @@ impl ResolvesServerCert for Current {
 }
 
 impl Certificate {
-    pub(crate) fn load(files: &TlsFiles, provider: Arc<CryptoProvider>) -> Result<Self, ServerError> {
+    /// Reads certificate and key. The provider is chosen by the caller, never process-wide.
+    pub fn load(files: &TlsFiles, provider: Arc<CryptoProvider>) -> Result<Self, ServerError> {
         let (bytes, key) = read(files, &provider)?;
         let current = Current(Arc::new(ArcSwap::from_pointee(key)));
         Ok(Self { files: files.clone(), provider, current, read: std::sync::Mutex::new(bytes) })
     }
 
     /// Reads the files again; a change is used for new connections. A bad one is an error, and the old one stays.
-    pub(crate) fn reload(&self) -> Result<bool, ServerError> {
+    pub fn reload(&self) -> Result<bool, ServerError> {
         let (bytes, key) = read(&self.files, &self.provider)?;
         let mut last = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *last == bytes {
@@ -104,7 +105,7 @@ fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<(Vec<u8>, Certifi
 }
 
 /// Serves `router` until `end` says so, then lets requests under way finish.
-pub(crate) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     router: Router,
     certificate: Option<Arc<Certificate>>,

@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
 
+mod bench;
 mod cases;
 mod ci;
 mod command;
@@ -37,6 +38,11 @@ enum Task {
     Docs(docs::Options),
     /// Write the cases of the example policies and their evidence.
     Cases(cases::Options),
+    /// Measure speed against peers and ceilings; prints ratios.
+    Bench(bench::Options),
+    /// The server that the bench compares with.
+    #[command(hide = true)]
+    BareServer(bench::BareServer),
     /// Check that the third-party test vectors are what their list of sums says.
     Vectors,
     /// Check the Kubernetes manifests in `deploy/` against the schemas of Kubernetes.
@@ -49,6 +55,8 @@ fn main() -> ExitCode {
         Task::Tidy(options) => tidy::run(&options),
         Task::Docs(options) => docs::run(&options),
         Task::Cases(options) => cases::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::BareServer(options) => bench::run_bare(&options),
         Task::Vectors => vectors::run(),
         Task::Manifests => manifests::run(),
     };

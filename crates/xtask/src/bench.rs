@@ -1,0 +1,70 @@
+//! `cargo xtask bench`: ratios against peers and ceilings, all in one run, since the machine's own speed drifts.
+//!
+//! Prints what was measured, the ratio, the bar of the design, and whether it holds. A missed bar is a line, not a
+//! failure: a shared machine must not turn a build red. What cannot be measured here is named.
+
+mod stage;
+mod verify;
+mod warm;
+
+use anyhow::Result;
+use clap::Args;
+
+pub(crate) use warm::{BareServer, run_bare};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Fewer and shorter runs, to see that everything works.
+    #[arg(long)]
+    short: bool,
+}
+
+/// One line of the report.
+pub(crate) struct Measured {
+    name: &'static str,
+    ours: String,
+    theirs: String,
+    /// Ours divided by theirs.
+    ratio: f64,
+    bar: Bar,
+    notes: Vec<String>,
+}
+
+/// What the ratio should be.
+pub(crate) enum Bar {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let stage = stage::Stage::new(options.short)?;
+    let mut report = vec![verify::run(&stage)?];
+    report.extend(warm::run(&stage)?);
+    println!();
+    for measured in &report {
+        measured.print();
+    }
+    Ok(())
+}
+
+impl Measured {
+    fn print(&self) {
+        let (holds, bar) = match self.bar {
+            Bar::AtMost(bar) => (self.ratio <= bar, format!("at most {bar}")),
+            Bar::AtLeast(bar) => (self.ratio >= bar, format!("at least {bar}")),
+        };
+        println!("{}", self.name);
+        println!("  ours    {}", self.ours);
+        println!("  theirs  {}", self.theirs);
+        println!("  ratio   {:.3}, the bar is {bar}: {}", self.ratio, if holds { "holds" } else { "MISSED" });
+        for note in &self.notes {
+            println!("  {note}");
+        }
+    }
+}
+
+/// The median of some figures.
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
