@@ -56,15 +56,31 @@ impl Stage {
         run(&home, 0, &["key", "generate", "other"]);
         let base = push(&peers, &host, "os/base", None);
         fs::create_dir_all(home.join("policies")).unwrap();
-        run(&home, 0, &[
-            "base", "add", &base, "--name", "debian", "--owner", "platform", "--supported-until", "2099-01-01",
-            "--catalog", "policies/catalog.yaml", "--catalog-name", "platform",
-        ]);
+        run(
+            &home,
+            0,
+            &[
+                "base",
+                "add",
+                &base,
+                "--name",
+                "debian",
+                "--owner",
+                "platform",
+                "--supported-until",
+                "2099-01-01",
+                "--catalog",
+                "policies/catalog.yaml",
+                "--catalog-name",
+                "platform",
+            ],
+        );
         let key = fs::read_to_string(home.join("release.pub")).unwrap().replace('\n', "\n      ");
         let authority = format!(
             "apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {{name: release}}\nspec:\n  key:\n    pem: |\n      {key}\n---\n"
         );
-        fs::write(home.join("policies/policies.yaml"), authority + &PROVENANCE_FREE_POLICY.replace("HOST", &host)).unwrap();
+        fs::write(home.join("policies/policies.yaml"), authority + &PROVENANCE_FREE_POLICY.replace("HOST", &host))
+            .unwrap();
         let service = Service::start(&home, &format!("{{host: \"{host}\", private: true, plainHttp: true}}")).await;
         Some(Self { peers, registry, service })
     }

@@ -57,7 +57,8 @@ async fn every_answered_decision_survives_kill_9() {
             load.spawn(async move {
                 let mut answered = Vec::new();
                 for number in 0..10_000 {
-                    match service.try_admission("validate", &review(round * 1_000_000 + worker * 10_000 + number)).await {
+                    match service.try_admission("validate", &review(round * 1_000_000 + worker * 10_000 + number)).await
+                    {
                         Ok(answer) => answered.push(id_of(&answer).unwrap_or_else(|| panic!("no id: {answer}"))),
                         Err(_) => break,
                     }

@@ -40,7 +40,8 @@ impl Stage {
     fn image(&self, name: &str) -> String {
         let home = self.home();
         fs::write(home.join("app"), format!("{name}\n")).unwrap();
-        let tar = std::process::Command::new("tar").current_dir(home).args(["-cf", "layer.tar", "app"]).status().unwrap();
+        let tar =
+            std::process::Command::new("tar").current_dir(home).args(["-cf", "layer.tar", "app"]).status().unwrap();
         assert!(tar.success());
         let tag = format!("{}/{name}:1", self.registry.host());
         let output = self.peers.expect(0, "crane", &["append", "--oci-empty-base", "-f", "layer.tar", "-t", &tag]);
@@ -61,7 +62,15 @@ impl Stage {
     }
 
     fn cosign_verifies_attestation(&self, tool: &str, key: &str, image: &str) {
-        let words = ["verify-attestation", "--type", "spdxjson", "--key", key, "--insecure-ignore-tlog", "--allow-http-registry"];
+        let words = [
+            "verify-attestation",
+            "--type",
+            "spdxjson",
+            "--key",
+            key,
+            "--insecure-ignore-tlog",
+            "--allow-http-registry",
+        ];
         self.cosign(0, tool, &words, image);
     }
 
@@ -151,7 +160,16 @@ fn sbom_attestations_both_ways() {
         stage.refused("signature-missing", &["verify", &image, "--key", "cosign.pub"]);
 
         let image = stage.image("cosign-2-attests");
-        let old = ["attest", "-y", "--key", "cosign.key", "--type", "spdxjson", "--tlog-upload=false", "--allow-http-registry"];
+        let old = [
+            "attest",
+            "-y",
+            "--key",
+            "cosign.key",
+            "--type",
+            "spdxjson",
+            "--tlog-upload=false",
+            "--allow-http-registry",
+        ];
         stage.cosign(0, "cosign-2", &[&old[..], &predicate[..]].concat(), &image);
         verify(&image, "cosign.pub");
 
@@ -231,7 +249,8 @@ fn attack_94_a_tag_is_not_signed() {
         let image = stage.image("tagged");
         let (repository, digest) = image.split_once('@').unwrap();
         let tag = format!("{repository}:1");
-        let output = crate::attestry::attestry(stage.home()).args(["sign", &tag, "--key", "ours.key"]).output().unwrap();
+        let output =
+            crate::attestry::attestry(stage.home()).args(["sign", &tag, "--key", "ours.key"]).output().unwrap();
         let output = crate::peers::expect(2, "attestry sign TAG", output);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(digest), "the command with the digest is printed: {said}");

@@ -3,6 +3,7 @@
 //! Tests that need other people's tools ask [`peers::Peers`] for them. Where the tools are missing such a test names
 //! itself and passes, unless `ATTESTRY_REQUIRE_PEERS=1` (`cargo xtask ci --require-peers`) makes that a failure.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stderr, reason = "a test says why it could not run")]
 
 mod admission;
 mod attestry;

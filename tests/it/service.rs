@@ -28,7 +28,8 @@ impl Service {
     /// Writes certificate and configuration into `folder` and starts the service there. `registries` are the lines
     /// of `spec.registries`; `policies/` must exist.
     pub(crate) async fn start(folder: &Path, registries: &str) -> Self {
-        let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let certified =
+            rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         fs::write(folder.join("tls.crt"), certified.cert.pem()).unwrap();
         fs::write(folder.join("tls.key"), certified.signing_key.serialize_pem()).unwrap();
         fs::create_dir_all(folder.join("policies")).unwrap();
@@ -44,7 +45,11 @@ impl Service {
     async fn run(folder: &Path, ports: [u16; 3], certificate: &str) -> Self {
         let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("service.log")).unwrap();
         let mut command = attestry(folder);
-        command.args(["serve", "--config", "attestry.yaml"]).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        command
+            .args(["serve", "--config", "attestry.yaml"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
         let child = command.spawn().unwrap();
         let client = client(certificate);
         let mut service = Self { folder: folder.to_owned(), child, ports, client };

@@ -40,7 +40,7 @@ pub enum ServerError {
     Store(#[from] attestry_store::StoreError),
     /// The key that signs checkpoints.
     #[error("cannot use the key that signs checkpoints")]
-    Signer(#[from] attestry_sign::Error),
+    Signer(#[from] crate::signing::SignerError),
     /// The registry client.
     #[error("cannot make the registry client")]
     Registry(#[from] attestry_oci::OciError),

@@ -32,3 +32,4 @@ pub use config::Configuration;
 pub use error::ServerError;
 pub use policies::read_directory;
 pub use server::Server;
+pub use signing::SignerError;

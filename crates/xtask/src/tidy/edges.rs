@@ -25,7 +25,7 @@ const ROOMS: [Room; 11] = [
         name: "attestry-server",
         // `attestry-sign` for `signing.rs` alone, which `text` checks.
         uses: &["attestry-core", "attestry-policy", "attestry-oci", "attestry-store", "attestry-sign"],
-        tests_use: TESTKIT,
+        tests_use: &["attestry-testkit", "attestry-playground"],
     },
     Room { name: "attestry-playground", uses: &["attestry-core"], tests_use: &[] },
     Room { name: "attestry", uses: SHIPPED, tests_use: TESTKIT },
