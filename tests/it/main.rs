@@ -13,3 +13,4 @@ mod peers;
 mod registry;
 mod service;
 mod verify_cases;
+mod walkthrough;
