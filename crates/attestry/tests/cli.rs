@@ -87,6 +87,8 @@ fn a_wrong_command_line_is_told_before_anything_is_tried() {
 fn attack_94_a_tag_is_not_signed() {
     // Nothing listens there, so what the tag points at cannot be found out; the exit code is the same.
     check("tag", folder().path(), &["sign", "127.0.0.1:1/app:1", "--key", "x.key"], 2);
+    let resolve = ["sign", "127.0.0.1:1/app:1", "--key", "x.key", "--danger-resolve-tag"];
+    check("tag-unresolved", folder().path(), &resolve, 3);
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) async fn settle(
     if args.danger_resolve_tag {
         return resolved.map_err(|gap| {
             let reason = gap.reason();
-            Failure::failed(format!("cannot resolve {reference}: {reason}")).hint(reason.code.hint())
+            Failure::undeterminable(format!("cannot resolve {reference}: {reason}")).hint(reason.code.hint())
         });
     }
     let tag = reference.effective_tag();
