@@ -4,7 +4,7 @@ use attestry_core::{
     Reason, ReasonCode, Reference, Review, Verdict,
     decision::{Answer, Objection, Use},
     evidence::GapCause,
-    review::{Mode, OnUndeterminable, PolicyReview, TagRule},
+    review::{Mode, OnUndeterminable, Outcome, PolicyReview, TagRule},
 };
 
 /// What happens to an image that no policy matches.
@@ -92,8 +92,12 @@ fn only_outages(policy: &PolicyReview) -> bool {
         [GapCause::Unreachable, GapCause::Timeout, GapCause::Throttled].iter().any(|cause| cause.code() == reason.code)
     };
     let unknown: Vec<&attestry_core::review::RequirementReview> =
-        (policy.requirements.iter()).filter(|r| r.outcome == attestry_core::review::Outcome::Undeterminable).collect();
-    policy.reasons.is_empty() && !unknown.is_empty() && unknown.iter().all(|r| gaps(&r.reasons).all(outage))
+        (policy.requirements.iter()).filter(|r| r.outcome == Outcome::Undeterminable).collect();
+    // A requirement that tells no gap is unknown for a reason that nobody has named an outage.
+    let tells_outages = |requirement: &&attestry_core::review::RequirementReview| {
+        gaps(&requirement.reasons).next().is_some() && gaps(&requirement.reasons).all(outage)
+    };
+    policy.reasons.is_empty() && !unknown.is_empty() && unknown.iter().all(tells_outages)
 }
 
 /// The reasons of an undeterminable requirement that say what could not be known; others only add to them.
@@ -101,14 +105,22 @@ fn gaps(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
     reasons.iter().filter(|reason| reason.code.group() == attestry_core::reason::ReasonGroup::Undeterminable)
 }
 
-/// One objection for each requirement that is not met, with its most telling reason.
+/// One objection for each requirement that is not met, with its most telling reason. Never empty for a policy that is
+/// not trusted: a denial must not hang on a reason being told.
 fn objections(policy: &PolicyReview) -> Vec<Objection> {
     let of_policy = policy.reasons.iter().map(|reason| objection(Some(&policy.name), None, reason));
-    let of_requirements = policy.requirements.iter().filter_map(|requirement| {
-        let reason = requirement.reasons.first()?;
-        Some(objection(Some(&policy.name), Some(&requirement.name), reason))
+    let unproven = policy.requirements.iter().filter(|requirement| requirement.outcome != Outcome::Met);
+    let of_requirements = unproven.map(|requirement| {
+        let untold = || Reason::new(ReasonCode::BudgetSpent, format!("requirement {} is not proven", requirement.name));
+        let reason = requirement.reasons.first().cloned().unwrap_or_else(untold);
+        objection(Some(&policy.name), Some(&requirement.name), &reason)
     });
-    of_policy.chain(of_requirements).collect()
+    let mut all: Vec<Objection> = of_policy.chain(of_requirements).collect();
+    if all.is_empty() {
+        let message = format!("policy {} is {}", policy.name, policy.verdict.as_str());
+        all.push(objection(Some(&policy.name), None, &Reason::new(ReasonCode::BudgetSpent, message)));
+    }
+    all
 }
 
 fn tag_finding(rule: TagRule, reference: &Reference, review: &Review, usage: Use) -> Option<(Severity, Reason)> {

@@ -100,6 +100,18 @@ fn the_answer_follows_verdict_and_mode() {
 }
 
 #[test]
+fn a_denial_does_not_hang_on_a_reason_being_told() {
+    for verdict in [Verdict::Untrusted, Verdict::Undeterminable] {
+        let silent = Case { verdict, ..TRUSTED };
+        check(&silent, (false, &[ReasonCode::BudgetSpent], &[]));
+        let mut review = review(&silent);
+        review.policies[0].requirements.clear();
+        let reference = format!("registry.example/app@{}", Digest::of("x")).parse().unwrap();
+        assert!(!answer(&review, &reference, Use::Pod, NoPolicy::Deny, Strictness::AsWritten).allowed);
+    }
+}
+
+#[test]
 fn danger_warn_covers_outages_and_nothing_else() {
     const OUTAGE: &[ReasonCode] = &[ReasonCode::RegistryThrottled];
     const MIXED: &[ReasonCode] = &[ReasonCode::RegistryMalformed, ReasonCode::RegistryThrottled];
@@ -112,6 +124,7 @@ fn danger_warn_covers_outages_and_nothing_else() {
         &Case { unknown: lax, codes: &[ReasonCode::RegistryDenied], ..unknown },
         (false, &[ReasonCode::RegistryDenied], &[]),
     );
+    check(&Case { unknown: lax, codes: &[], ..unknown }, (false, &[ReasonCode::BudgetSpent], &[]));
     check(&Case { usage: Use::Template, ..unknown }, (true, &[], OUTAGE));
 }
 
