@@ -7,6 +7,7 @@
 
 mod admission;
 mod attestry;
+mod bad_input;
 mod crash;
 mod interop;
 mod peers;

@@ -110,10 +110,16 @@ impl Service {
     }
 
     /// Posts raw bytes to a URL path of the admission (0), API (1) or ops (2) listener; status and body.
-    pub(crate) async fn post(&self, listener: usize, path: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+    pub(crate) async fn post(&self, listener: usize, path: &str, body: impl Into<String>) -> (u16, String) {
         let scheme = if listener == 0 { "https" } else { "http" };
         let url = format!("{scheme}://localhost:{}{path}", self.ports[listener]);
-        let answer = self.client.post(url).header("content-type", "application/json").body(body).send().await.unwrap();
+        let body = body.into();
+        let send = || self.client.post(&url).header("content-type", "application/json").body(body.clone()).send();
+        // A refused body ends its connection, which a client may notice only when it uses it again.
+        let answer = match send().await {
+            Ok(answer) => answer,
+            Err(_) => send().await.unwrap(),
+        };
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 

@@ -152,8 +152,12 @@ pub fn read_directory(directory: &Path) -> Result<Vec<SourceFile>, String> {
         let mut bytes = Vec::new();
         let file = fs::File::open(entry.path()).map_err(failed)?;
         total += file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)? as u64;
-        if bytes.len() as u64 > MAX_FILE || total > MAX_BYTES || files.len() == MAX_FILES {
-            return Err(format!("the policy directory {} is larger than is read", directory.display()));
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(format!("{} is larger than {} MiB", entry.path().display(), MAX_FILE >> 20));
+        }
+        if total > MAX_BYTES || files.len() == MAX_FILES {
+            let limits = format!("{MAX_FILES} files and {} MiB in all", MAX_BYTES >> 20);
+            return Err(format!("the policy directory {} holds more than {limits}", directory.display()));
         }
         files.push(SourceFile::new(name, bytes));
     }

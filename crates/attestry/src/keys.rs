@@ -6,14 +6,26 @@ use anyhow::Context as _;
 use attestry_core::crypto::PublicKey;
 use attestry_sign::key::MAX_KEY_BYTES;
 use attestry_sign::{SigningKey, read_key_file};
+use zeroize::Zeroizing;
 
 use crate::environment::Environment;
 use crate::exit::Failure;
 use crate::{files, password};
 
+/// Reads a key file; an error names it.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read_key_file(path).map_err(|error| match error {
+        attestry_sign::Error::KeyTooLarge { .. } => {
+            anyhow::Error::from(error).context(format!("cannot use the key {}", path.display())).into()
+        }
+        // The others name the file themselves.
+        error => error.into(),
+    })
+}
+
 /// Loads a private key and asks for its password only where it has one.
 pub(crate) fn private(path: &Path, danger_example_key: bool, environment: &Environment) -> Result<SigningKey, Failure> {
-    let bytes = read_key_file(path)?;
+    let bytes = read(path)?;
     let password = match SigningKey::needs_password(&bytes) {
         true => Some(password::existing(environment, &path.display().to_string())?),
         false => None,

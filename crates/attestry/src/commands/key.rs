@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attestry_core::crypto::PublicKey;
-use attestry_sign::{Algorithm, SigningKey, key_files, read_key_file, write_key_pair};
+use attestry_sign::{Algorithm, SigningKey, key_files, write_key_pair};
 use serde::Serialize;
 
 use super::Context;
@@ -82,7 +82,7 @@ struct Public {
 }
 
 fn public(args: &KeyPublicArgs, context: Context<'_>) -> Result<Exit, Failure> {
-    let bytes = read_key_file(&args.file)?;
+    let bytes = keys::read(&args.file)?;
     // A public key is printed in our form, so that its id can be read off.
     let parsed = std::str::from_utf8(&bytes).ok().and_then(|text| PublicKey::from_pem(text).ok());
     let key = match parsed {
