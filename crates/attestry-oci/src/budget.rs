@@ -3,7 +3,10 @@
 use std::{
     fmt,
     future::Future,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,32 @@ pub struct Budget {
     requests: AtomicU32,
     tokens: AtomicU32,
     bytes: AtomicU64,
+    shared: Option<Shared>,
+}
+
+/// What one collection has taken of the bytes of all; given back when the budget ends.
+#[derive(Debug)]
+struct Shared {
+    of_all: Arc<SharedBytes>,
+    taken: AtomicU64,
+}
+
+/// The body bytes that all collections of a process may hold at one time: many images at once must not add up to
+/// more memory than there is.
+#[derive(Debug)]
+pub struct SharedBytes(AtomicU64);
+
+impl SharedBytes {
+    /// This many bytes for all.
+    pub const fn new(bytes: u64) -> Self {
+        Self(AtomicU64::new(bytes))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.of_all.0.fetch_add(*self.taken.get_mut(), Ordering::Relaxed);
+    }
 }
 
 impl Budget {
@@ -37,6 +66,7 @@ impl Budget {
             requests: AtomicU32::new(requests),
             tokens: AtomicU32::new(Self::TOKENS),
             bytes: AtomicU64::new(Self::BYTES),
+            shared: None,
         }
     }
 
@@ -49,6 +79,12 @@ impl Budget {
     #[must_use]
     pub fn with_bytes(self, bytes: u64) -> Self {
         Self { bytes: AtomicU64::new(bytes), ..self }
+    }
+
+    /// Takes its body bytes from those of all collections as well, until it is dropped.
+    #[must_use]
+    pub fn sharing(self, of_all: Arc<SharedBytes>) -> Self {
+        Self { shared: Some(Shared { of_all, taken: AtomicU64::new(0) }), ..self }
     }
 
     /// When the budget ends.
@@ -72,10 +108,15 @@ impl Budget {
     /// Reserves body bytes before they are held.
     pub(crate) fn take_bytes(&self, count: u64) -> Result<(), Fault> {
         let less = |left: u64| left.checked_sub(count);
-        match self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Fault::over_limit("the documents of this collection are larger than its byte budget")),
+        if self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+            return Err(Fault::over_limit("the documents of this collection are larger than its byte budget"));
         }
+        let Some(Shared { of_all, taken }) = &self.shared else { return Ok(()) };
+        if of_all.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+            return Err(Fault::over_limit("the memory for documents of all images is used up at the moment"));
+        }
+        taken.fetch_add(count, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Runs `work` until the deadline.

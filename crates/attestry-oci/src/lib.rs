@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 pub use attach::{Attached, BUNDLE, Bundle, Place};
 pub use attach_legacy::{LegacyKind, LegacyLayer};
-pub use budget::{Budget, Stats};
+pub use budget::{Budget, SharedBytes, Stats};
 pub use credentials::{CredentialPlaces, Credentials, DockerConfig};
 pub use error::OciError;
 pub use http::{HttpOptions, ProxyOptions, USER_AGENT, http_client};

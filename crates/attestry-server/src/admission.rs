@@ -8,7 +8,7 @@ mod respond;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use attestry_core::{
-    Digest, Reason, ReasonCode, Reference,
+    Digest, Reason, ReasonCode, Reference, Timestamp,
     decision::{Answer, Decision, ImageDecision, Objection, RequestImage, Use},
     review::TagRule,
 };
@@ -16,9 +16,7 @@ use attestry_oci::Budget;
 use attestry_policy::{Namespace, PolicySet, Strictness, answer, compile::Matches};
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Query, State, rejection::BytesRejection},
-    http::StatusCode,
+    extract::{Query, Request, State, rejection::QueryRejection},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,6 +26,7 @@ use crate::{
     app::{App, deadline},
     error::Problem,
     judge::Judged,
+    request::json_body,
 };
 use plan::Plan;
 
@@ -48,6 +47,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    fn of(query: Result<Query<Self>, QueryRejection>) -> Result<Self, Problem> {
+        query.map(|Query(call)| call).map_err(|rejection| Problem::malformed(rejection.body_text()))
+    }
+
     /// When the answer must have left.
     fn deadline(&self) -> Result<Instant, Problem> {
         let given = match &self.timeout {
@@ -66,12 +69,12 @@ impl Call {
 /// `POST /v1/admission/validate`: judges every image of the object and never patches.
 pub(crate) async fn validate(
     State(app): State<Arc<App>>,
-    Query(call): Query<Call>,
-    body: Result<Bytes, BytesRejection>,
+    call: Result<Query<Call>, QueryRejection>,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let deadline = call.deadline()?;
+    let deadline = Call::of(call)?.deadline()?;
     let _turn = app.turn()?;
-    let request = plan::read(&read(body)?).map_err(Problem::new)?;
+    let request = plan::read(&json_body(request, deadline).await?).map_err(Problem::new)?;
     let uid = request.request.uid.clone();
     let now = (app.clock)();
     let set = app.policies.current();
@@ -82,14 +85,14 @@ pub(crate) async fn validate(
         Plan::Allow => return Ok(Json(respond::allow(&uid))),
         Plan::Unguarded(reason) => decision.reasons.push(reason),
         Plan::Refuse(reason) => refuse(&mut decision, reason),
-        Plan::Judge(usage) => match set {
+        Plan::Judge(usage) => match set.clone() {
             None => refuse(&mut decision, Reason::new(ReasonCode::NoPolicy, "no policy set was ever loaded")),
             Some(set) => {
                 let namespace = decision.request.namespace.clone();
                 let images = decision.request.images.clone();
                 let work = images
                     .iter()
-                    .map(|image| judge_image(&app, &set, image, namespace.clone(), usage, deadline - RECORDING));
+                    .map(|image| judge_image(&app, &set, image, namespace.clone(), usage, now, deadline - RECORDING));
                 for (image, of) in futures::future::join_all(work).await {
                     decision.allowed &= image.answer.allowed;
                     decision.images.push(image);
@@ -101,7 +104,7 @@ pub(crate) async fn validate(
     if request.dry_run {
         return Ok(Json(respond::validate(&uid, &decision, None)));
     }
-    let recorded = app.recorder.decision(&decision, &judged, deadline).await;
+    let recorded = app.recorder.decision(&decision, set.as_ref(), &judged, deadline).await;
     let id = match recorded {
         Ok(id) => Some(id),
         Err(error) => {
@@ -123,12 +126,12 @@ pub(crate) async fn validate(
 /// `POST /v1/admission/mutate`: adds digests where policy says `Pin`; never refuses, records nothing.
 pub(crate) async fn mutate(
     State(app): State<Arc<App>>,
-    Query(call): Query<Call>,
-    body: Result<Bytes, BytesRejection>,
+    call: Result<Query<Call>, QueryRejection>,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let deadline = call.deadline()?;
+    let deadline = Call::of(call)?.deadline()?;
     let _turn = app.turn()?;
-    let pinning = pin::images(&read(body)?).map_err(Problem::new)?;
+    let pinning = pin::images(&json_body(request, deadline).await?).map_err(Problem::new)?;
     let mut pins = BTreeMap::new();
     if let Some(set) = app.policies.current() {
         let namespace = pinning.namespace.clone().map(|name| Namespace { name, labels: None });
@@ -161,6 +164,7 @@ async fn judge_image(
     image: &RequestImage,
     namespace: Option<String>,
     usage: Use,
+    now: Timestamp,
     deadline: Instant,
 ) -> (ImageDecision, Option<Judged>) {
     let reference: Reference = match image.image.parse() {
@@ -180,7 +184,7 @@ async fn judge_image(
     };
     // The request carries the namespace's name alone; its labels are not known here.
     let namespace = namespace.map(|name| Namespace { name, labels: None });
-    let judged = app.judge.judge(set.clone(), &reference, namespace, (app.clock)(), deadline).await;
+    let judged = app.judge.judge(set.clone(), &reference, namespace, now, deadline).await;
     app.metrics.judged(judged.review.verdict);
     let decision = ImageDecision {
         image: image.image.clone(),
@@ -200,16 +204,6 @@ fn refuse(decision: &mut Decision, reason: Reason) {
 fn denial(reason: Reason) -> Answer {
     let objection = Objection { policy: None, requirement: None, reason };
     Answer { allowed: false, undeterminable: false, denials: vec![objection], warnings: Vec::new() }
-}
-
-/// A body within its bound.
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Reason::new(ReasonCode::OverLimit, "the body is larger than 8 MiB"))
-        }
-        _ => Problem::malformed("the body ended early"),
-    })
 }
 
 #[cfg(test)]

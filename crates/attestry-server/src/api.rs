@@ -7,10 +7,9 @@ use attestry_policy::Namespace;
 use attestry_store::{Query as StoreQuery, RecordName, Store};
 use axum::{
     Json,
-    body::Bytes,
     extract::{
-        Path, Query, RawQuery, State,
-        rejection::{BytesRejection, QueryRejection},
+        Path, Query, Request, State,
+        rejection::{PathRejection, QueryRejection},
     },
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -23,6 +22,7 @@ use crate::{
     app::{App, deadline},
     config::Role,
     error::Problem,
+    request::json_body,
 };
 
 /// The time of one review: the collection's 8 s and its record.
@@ -43,19 +43,11 @@ struct ReviewRequest {
 }
 
 /// `POST /v1/reviews`: HTTP 200 for every verdict; recorded as a review, never as a decision (attack 93).
-pub(crate) async fn review(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Review>, Problem> {
-    authenticate(&app, &headers, Role::Reviewer)?;
+pub(crate) async fn review(State(app): State<Arc<App>>, request: Request) -> Result<Json<Review>, Problem> {
+    authenticate(&app, request.headers(), Role::Reviewer)?;
     let _turn = app.turn()?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Reason::new(ReasonCode::OverLimit, "the body is larger than 64 KiB"))
-        }
-        _ => Problem::malformed("the body ended early"),
-    })?;
+    let deadline = deadline(REVIEW_TIME);
+    let body = json_body(request, deadline).await?;
     let request: ReviewRequest = attestry_core::strict_json::read(&body)
         .map_err(|error| Problem::malformed(format!("the body cannot be read: {error}")))?;
     let reference: Reference = request.image.parse().map_err(|error: attestry_core::reference::ReferenceError| {
@@ -70,7 +62,6 @@ pub(crate) async fn review(
         let reason = Reason::new(ReasonCode::NoPolicy, "no policy set was ever loaded");
         return Err(Problem::with_status(StatusCode::SERVICE_UNAVAILABLE, reason));
     };
-    let deadline = deadline(REVIEW_TIME);
     let now = (app.clock)();
     let judged = app.judge.judge(set, &reference, namespace, now, deadline).await;
     app.metrics.judged(judged.review.verdict);
@@ -121,10 +112,10 @@ pub(crate) async fn decisions(
 pub(crate) async fn decision(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
-    RawQuery(_): RawQuery,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     authenticate(&app, &headers, Role::Reader)?;
+    let Path(id) = id.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let name: RecordName =
         id.parse().map_err(|_| Problem::malformed(format!("{id:?} is no decision id: it reads <log id>-<number>")))?;
     let store = app.recorder.store().clone();
@@ -241,7 +232,8 @@ async fn query<T: Send + 'static>(
 
 fn authenticate(app: &App, headers: &HeaderMap, role: Role) -> Result<(), Problem> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = value.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    let bearer = value.and_then(|value| value.split_once(' '));
+    let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
     if app.allows(bearer, role) {
         return Ok(());
     }

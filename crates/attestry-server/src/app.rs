@@ -45,6 +45,10 @@ impl App {
         clock: Clock,
     ) -> Self {
         let turns = Semaphore::new(MAX_CONCURRENT);
+        // What the data directory kept is in force before the policy directory was looked at.
+        if let Some(set) = policies.current() {
+            metrics.in_force(set.digest());
+        }
         Self {
             policies: Arc::new(policies),
             judge: Arc::new(judge),
@@ -70,7 +74,10 @@ impl App {
         let policies = self.policies.clone();
         match self.judge.pool().run(move || policies.look()).await {
             Ok(Look::Same) => {}
-            Ok(Look::Loaded(digest)) => tracing::info!(%digest, "policy set loaded"),
+            Ok(Look::Loaded(digest)) => {
+                self.metrics.in_force(digest);
+                tracing::info!(%digest, "policy set loaded");
+            }
             Ok(Look::Refused(reason)) => {
                 tracing::error!(%reason, "the policy directory is refused; the last good set stays")
             }

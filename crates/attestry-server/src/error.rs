@@ -35,6 +35,14 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// Remembered revocations that cannot be read.
+    #[error("cannot read the remembered revocations {path}; restore the file from a backup")]
+    Revocations {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The decision log.
     #[error("cannot open the decision log")]
     Store(#[from] attestry_store::StoreError),

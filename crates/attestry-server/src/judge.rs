@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,11 +14,14 @@ use std::{
 use attestry_core::{
     Digest, Evidence, Gap, GapCause, Need, Reference, Review, Subject, Timestamp, Verdict, evidence::Layout,
 };
-use attestry_oci::{Budget, Client};
+use attestry_oci::{Budget, Client, SharedBytes};
 use attestry_policy::{Namespace, PolicySet, ReviewRequest, Session};
 use futures::{FutureExt as _, future::BoxFuture, future::Shared};
 use moka::sync::Cache;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     metrics::Metrics,
@@ -34,6 +38,13 @@ const TRUSTED: Duration = Duration::from_secs(3600);
 const ROUNDS: usize = 8;
 /// Bodies of one collection: admission reads smaller bundles than the command line.
 const COLLECTION_BYTES: u64 = 64 << 20;
+/// Bodies of all collections that are under way.
+const COLLECTIONS_BYTES: u64 = 512 << 20;
+/// Collections at one time. They outlive the requests that began them, so the bound on requests is none on them.
+const MAX_COLLECTIONS: usize = 256;
+/// Evidence that waits in the cache to be stored, in units of a kilobyte. A dry run stores nothing, and a caller may
+/// be gone before the answer: what finds no room here is answered and not cached.
+const KEPT_EVIDENCE: usize = 128 << 10;
 
 /// A review with what it was made from.
 #[derive(Debug, Clone)]
@@ -44,13 +55,36 @@ pub(crate) struct Judged {
     pub(crate) set: Arc<PolicySet>,
     /// What is stored beside the review. Shared with the cache, and given up once it is stored, so that thousands
     /// of cached reviews do not hold their evidence.
-    evidence: Arc<Mutex<Option<Arc<Evidence>>>>,
+    evidence: Arc<Mutex<Option<Unstored>>>,
+}
+
+/// Evidence that is not stored yet, and the room that it takes while it is cached.
+#[derive(Debug)]
+struct Unstored {
+    evidence: Arc<Evidence>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Judged {
+    fn new(set: Arc<PolicySet>, review: Review, evidence: Evidence) -> Self {
+        let name = review.name();
+        let unstored = Unstored { evidence: Arc::new(evidence), room: None };
+        Self { review: Arc::new(review), name, set, evidence: Arc::new(Mutex::new(Some(unstored))) }
+    }
+
     /// The evidence, unless it is stored already.
     pub(crate) fn evidence(&self) -> Option<Arc<Evidence>> {
-        self.evidence.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let unstored = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        unstored.as_ref().map(|unstored| unstored.evidence.clone())
+    }
+
+    /// Whether there is room to keep the evidence until somebody stores it.
+    fn finds_room(&self, rooms: &Arc<Semaphore>) -> bool {
+        let mut unstored = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(unstored) = unstored.as_mut() else { return true };
+        let units = u32::try_from(size(&unstored.evidence) / 1024 + 1);
+        unstored.room = units.ok().and_then(|units| rooms.clone().try_acquire_many_owned(units).ok());
+        unstored.room.is_some()
     }
 
     /// The evidence is durable: it need not be held any more.
@@ -78,12 +112,24 @@ pub(crate) struct Judge {
     pool: Pool,
     cache: Cache<Key, Cached>,
     flights: Mutex<HashMap<Key, Flight>>,
+    collections: Semaphore,
+    documents: Arc<SharedBytes>,
+    rooms: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
 impl Judge {
     pub(crate) fn new(client: Client, pool: Pool, metrics: Arc<Metrics>) -> Self {
-        Self { client, pool, cache: Cache::new(MAX_CACHED), flights: Mutex::default(), metrics }
+        Self {
+            client,
+            pool,
+            cache: Cache::new(MAX_CACHED),
+            flights: Mutex::default(),
+            collections: Semaphore::new(MAX_COLLECTIONS),
+            documents: Arc::new(SharedBytes::new(COLLECTIONS_BYTES)),
+            rooms: Arc::new(Semaphore::new(KEPT_EVIDENCE)),
+            metrics,
+        }
     }
 
     /// The registry client.
@@ -110,7 +156,7 @@ impl Judge {
             Ok(subject) => subject,
             Err(gap) => {
                 let evidence = Evidence::unresolved(reference.repository().clone(), gap);
-                return self.review_now(set, request, evidence, now).await;
+                return without_reading(set, request, evidence, now);
             }
         };
         let key = key(&subject, &set, &request);
@@ -122,8 +168,8 @@ impl Judge {
         match timeout_at(deadline, flight).await {
             Ok(judged) => judged,
             Err(_) => {
-                let evidence = too_late(&subject);
-                self.review_now(set, request, evidence, now).await
+                let evidence = gap_everywhere(&subject, GapCause::BudgetSpent, TOO_LATE);
+                without_reading(set, request, evidence, now)
             }
         }
     }
@@ -166,8 +212,11 @@ impl Judge {
         let judge = self.clone();
         let of = key.clone();
         let work = async move {
-            let judged = judge.collect(set, subject, request, now).await;
-            if judged.review.verdict != Verdict::Undeterminable {
+            let judged = judge.collect(set.clone(), &subject, request.clone(), now);
+            // A panic here would be everybody's who waits for this flight, now and later (attack 12).
+            let judged = AssertUnwindSafe(judged).catch_unwind().await;
+            let judged = judged.unwrap_or_else(|_| failed(set, request, &subject, NoResult::Panicked, now));
+            if judged.review.verdict != Verdict::Undeterminable && judged.finds_room(&judge.rooms) {
                 judge.cache.insert(of.clone(), Cached { judged: judged.clone(), since: Instant::now() });
             }
             judge.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&of);
@@ -180,15 +229,17 @@ impl Judge {
         flight
     }
 
-    async fn collect(&self, set: Arc<PolicySet>, subject: Subject, request: ReviewRequest, now: Timestamp) -> Judged {
+    async fn collect(&self, set: Arc<PolicySet>, subject: &Subject, request: ReviewRequest, now: Timestamp) -> Judged {
         self.metrics.collections.inc();
-        let budget = Budget::default().with_bytes(COLLECTION_BYTES);
+        let budget = Budget::default().with_bytes(COLLECTION_BYTES).sharing(self.documents.clone());
+        let Ok(Ok(_turn)) = timeout_at(budget.deadline(), self.collections.acquire()).await else {
+            return failed(set, request, subject, NoResult::Overloaded, now);
+        };
         let mut session = Session::new(set.clone(), request.clone(), now);
-        let mut evidence = Evidence::new(&subject);
+        let mut evidence = Evidence::new(subject);
         for round in 0..=ROUNDS {
-            let size = evidence.documents().map(|(_, document)| document.bytes.len()).sum();
-            let Ok(memory) = self.pool.reserve(size, budget.deadline()).await else {
-                return self.failed(set, request, &subject, NoResult::OverMemory, now).await;
+            let Ok(memory) = self.pool.reserve(size(&evidence), budget.deadline()).await else {
+                return failed(set, request, subject, NoResult::OverMemory, now);
             };
             let step = move || {
                 let needs = session.needs(&evidence);
@@ -200,65 +251,41 @@ impl Judge {
             let review;
             (session, evidence, needs, review) = match self.pool.run(step).await {
                 Ok(result) => result,
-                Err(problem) => return self.failed(set, request, &subject, problem, now).await,
+                Err(problem) => return failed(set, request, subject, problem, now),
             };
             if let Some(review) = review {
-                return finish(set, review, evidence);
+                return Judged::new(set, review, evidence);
             }
             self.client.gather(&mut evidence, needs, &budget).await;
         }
         // The last round above always has a review.
-        self.failed(set, request, &subject, NoResult::OverMemory, now).await
-    }
-
-    /// A review over evidence that needs no reading.
-    async fn review_now(
-        &self,
-        set: Arc<PolicySet>,
-        request: ReviewRequest,
-        evidence: Evidence,
-        now: Timestamp,
-    ) -> Judged {
-        let of = set.clone();
-        let shared = Arc::new(evidence);
-        let evidence = shared.clone();
-        let job = move || Session::new(of, request, now).review(&evidence);
-        match self.pool.run(job).await {
-            Ok(review) => finish(set, review, Arc::unwrap_or_clone(shared)),
-            // Without a thread to judge on nothing is known, and the review of nothing needs none.
-            Err(_) => {
-                let request = ReviewRequest { repository: shared.repository.clone(), namespace: None };
-                let review = Session::new(set.clone(), request, now).review(&shared);
-                finish(set, review, Arc::unwrap_or_clone(shared))
-            }
-        }
-    }
-
-    async fn failed(
-        &self,
-        set: Arc<PolicySet>,
-        request: ReviewRequest,
-        subject: &Subject,
-        problem: NoResult,
-        now: Timestamp,
-    ) -> Judged {
-        let (cause, detail) = match problem {
-            NoResult::Overloaded => (GapCause::BudgetSpent, "too many images are being judged"),
-            NoResult::OverMemory => (GapCause::OverLimit, "the memory for judging could not be had in time"),
-            NoResult::Panicked => (GapCause::OverLimit, "judging this evidence failed"),
-        };
-        tracing::error!(%subject, ?problem, "an image could not be judged");
-        self.review_now(set, request, gap_everywhere(subject, cause, detail), now).await
+        failed(set, request, subject, NoResult::OverMemory, now)
     }
 }
 
-fn finish(set: Arc<PolicySet>, review: Review, evidence: Evidence) -> Judged {
-    let name = review.name();
-    Judged { review: Arc::new(review), name, set, evidence: Arc::new(Mutex::new(Some(Arc::new(evidence)))) }
+const TOO_LATE: &str = "not known before the request's deadline; try again";
+
+/// A review over evidence that holds no document: it costs nothing and waits for no thread, so it is in time however
+/// busy the pool is (attack 88).
+fn without_reading(set: Arc<PolicySet>, request: ReviewRequest, evidence: Evidence, now: Timestamp) -> Judged {
+    let review = Session::new(set.clone(), request, now).review(&evidence);
+    Judged::new(set, review, evidence)
 }
 
-fn too_late(subject: &Subject) -> Evidence {
-    gap_everywhere(subject, GapCause::BudgetSpent, "not known before the request's deadline; try again")
+/// The review of a subject that could not be judged: undeterminable wherever something would have to be read.
+fn failed(set: Arc<PolicySet>, request: ReviewRequest, subject: &Subject, problem: NoResult, now: Timestamp) -> Judged {
+    let (cause, detail) = match problem {
+        NoResult::Overloaded => (GapCause::BudgetSpent, "too many images are being judged"),
+        NoResult::OverMemory => (GapCause::OverLimit, "the memory for judging could not be had in time"),
+        NoResult::Panicked => (GapCause::OverLimit, "judging this evidence failed"),
+    };
+    tracing::error!(%subject, ?problem, "an image could not be judged");
+    without_reading(set, request, gap_everywhere(subject, cause, detail), now)
+}
+
+/// Bytes of all documents.
+fn size(evidence: &Evidence) -> usize {
+    evidence.documents().map(|(_, document)| document.bytes.len()).sum()
 }
 
 /// Evidence in which everything that a review begins with is a gap.

@@ -24,6 +24,7 @@ pub mod openapi;
 mod policies;
 mod pool;
 mod record;
+mod request;
 mod router;
 pub mod server;
 mod signing;
@@ -33,3 +34,6 @@ pub use error::ServerError;
 pub use policies::read_directory;
 pub use server::Server;
 pub use signing::SignerError;
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,8 @@ use crate::{config::TlsFiles, error::ServerError};
 const MAX_CONNECTIONS: usize = 2048;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(10);
+/// How often an idle HTTP/2 connection is asked whether anybody is still there.
+const ALIVE: Duration = Duration::from_secs(30);
 /// How long requests under way may take once the service ends.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Accepting fails while file descriptors are exhausted; trying again at once would spin.
@@ -116,9 +118,9 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     loop {
         // Whoever comes while all connections are taken waits in the kernel's queue.
-        let Ok(permit) = connections.clone().acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async { (connections.clone().acquire_owned().await, listener.accept().await) };
+        let (permit, accepted) = tokio::select! {
+            next = next => next,
             _ = end.wait_for(|end| *end) => break,
         };
         let stream = match accepted {
@@ -153,7 +155,8 @@ async fn connection(
     let service = hyper::service::service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 << 10);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(64 << 10).max_concurrent_streams(256);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(ALIVE)).keep_alive_timeout(HEADERS);
+    builder.http2().max_header_list_size(64 << 10).max_concurrent_streams(256);
     // What goes wrong on one connection is its client's business.
     match acceptor {
         None => {

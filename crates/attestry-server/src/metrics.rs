@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use attestry_core::Verdict;
+use attestry_core::{Digest, Verdict};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) reviews: Family<VerdictLabel, Counter>,
     pub(crate) cache_hits: Counter,
     pub(crate) collections: Counter,
+    policy_set: Family<PolicySetLabel, Gauge>,
     pub(crate) policy_problem: Gauge,
     pub(crate) log_writable: Gauge,
     pub(crate) log_records: Gauge<u64, AtomicU64>,
@@ -35,6 +36,12 @@ pub(crate) struct VerdictLabel {
     pub(crate) verdict: &'static str,
 }
 
+/// One series at a time: the set in force, so that replicas can be compared (attack 64).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicySetLabel {
+    digest: String,
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut metrics = Self {
@@ -43,6 +50,7 @@ impl Metrics {
             reviews: Family::default(),
             cache_hits: Counter::default(),
             collections: Counter::default(),
+            policy_set: Family::default(),
             policy_problem: Gauge::default(),
             log_writable: Gauge::default(),
             log_records: Gauge::default(),
@@ -53,6 +61,7 @@ impl Metrics {
         registry.register("reviews", "Images judged, by verdict", metrics.reviews.clone());
         registry.register("review_cache_hits", "Reviews answered from the cache", metrics.cache_hits.clone());
         registry.register("collections", "Collections of evidence begun", metrics.collections.clone());
+        registry.register("policy_set", "1 for the policy set in force", metrics.policy_set.clone());
         registry.register("policy_problem", "1 while the policy directory is refused", metrics.policy_problem.clone());
         registry.register("log_writable", "1 while the decision log can be written", metrics.log_writable.clone());
         registry.register("log_records", "Records in the decision log", metrics.log_records.clone());
@@ -66,6 +75,12 @@ impl Metrics {
 
     pub(crate) fn answered(&self, answer: &'static str) {
         self.decisions.get_or_create(&Answer { answer }).inc();
+    }
+
+    /// This set is in force from now on.
+    pub(crate) fn in_force(&self, policy_set: Digest) {
+        self.policy_set.clear();
+        self.policy_set.get_or_create(&PolicySetLabel { digest: policy_set.to_string() }).set(1);
     }
 
     /// The text exposition format.

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Read as _,
+    io::{ErrorKind, Read as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -14,6 +14,8 @@ use std::{
 use arc_swap::ArcSwapOption;
 use attestry_core::{Digest, Reason, ReasonCode};
 use attestry_policy::{PolicySet, SourceFile};
+
+use crate::ServerError;
 
 /// Files of one directory, bytes of one file and of all.
 const MAX_FILES: usize = 1000;
@@ -53,19 +55,28 @@ pub(crate) enum Look {
 
 impl Policies {
     /// Remembers where things are; nothing is loaded yet but what the data directory keeps.
-    pub(crate) fn open(directory: &Path, data: &Path) -> Self {
+    ///
+    /// Revocations that cannot be read are an error: to forget them would let a rolled-back directory in (attack 83).
+    pub(crate) fn open(directory: &Path, data: &Path) -> Result<Self, ServerError> {
         let kept = data.join("policy-set.json");
         let revocations = data.join("revocations.json");
-        let seen = fs::read(&revocations).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let last = fs::read(&kept).ok().and_then(|bytes| PolicySet::from_bytes(&bytes).ok());
-        let state = State { revocations: seen.unwrap_or_default(), ..State::default() };
-        Self {
+        let failed = |source| ServerError::Revocations { path: revocations.clone(), source };
+        let seen = match fs::read(&revocations) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => BTreeSet::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        let last = fs::read(&kept).ok().and_then(|bytes| {
+            let set = PolicySet::from_bytes(&bytes);
+            set.inspect_err(|error| tracing::warn!(%error, "the policy set that was kept cannot be used")).ok()
+        });
+        Ok(Self {
             directory: directory.to_owned(),
             kept,
             revocations,
             current: ArcSwapOption::from_pointee(last),
-            state: Mutex::new(state),
-        }
+            state: Mutex::new(State { revocations: seen, ..State::default() }),
+        })
     }
 
     /// The set in force.
@@ -86,6 +97,10 @@ impl Policies {
         };
         let seen = content(&files);
         if self.lock().seen == Some(seen) {
+            return Look::Same;
+        }
+        // Kubernetes exchanges a mounted directory at one moment, which may be between two of the files just read.
+        if read_directory(&self.directory).is_ok_and(|again| content(&again) != seen) {
             return Look::Same;
         }
         let set = match PolicySet::load(&files) {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use attestry_core::{API_VERSION, Digest, Timestamp, canonical, decision::Decision};
+use attestry_policy::PolicySet;
 use attestry_store::{Record, RecordName, Store, StoreError};
 use moka::sync::Cache;
 use serde_json::json;
@@ -46,17 +47,18 @@ impl Recorder {
         &self.store
     }
 
-    /// Records a decision with the reviews that it names; the decision's id.
+    /// Records a decision with the policy set and the reviews that it names; the decision's id.
     pub(crate) async fn decision(
         &self,
         decision: &Decision,
+        set: Option<&Arc<PolicySet>>,
         judged: &[Judged],
         deadline: Instant,
     ) -> Result<String, NotRecorded> {
-        let mut records = self.reviews(judged, decision.time, deadline).await?;
+        let mut records = self.before(set, judged, decision.time, deadline).await?;
         records.push(Record { bytes: decision.to_bytes(), keys: decision_keys(decision) });
         let ids = self.append(&records, deadline).await?;
-        self.remember(judged);
+        self.remember(set, judged);
         // The decision is the last record of the batch.
         let index = ids.last().copied().unwrap_or_default();
         Ok(RecordName { log: self.store.log().log_id(), index }.to_string())
@@ -64,28 +66,33 @@ impl Recorder {
 
     /// Records a review that was asked for over the API: never as a decision.
     pub(crate) async fn review(&self, judged: &Judged, now: Timestamp, deadline: Instant) -> Result<(), NotRecorded> {
-        let judged = std::slice::from_ref(judged);
-        let records = self.reviews(judged, now, deadline).await?;
+        let (set, judged) = (Some(&judged.set), std::slice::from_ref(judged));
+        let records = self.before(set, judged, now, deadline).await?;
         if !records.is_empty() {
             self.append(&records, deadline).await?;
         }
-        self.remember(judged);
+        self.remember(set, judged);
         Ok(())
     }
 
-    /// The records of reviews that are not in the log yet, their objects stored.
-    async fn reviews(&self, judged: &[Judged], now: Timestamp, deadline: Instant) -> Result<Vec<Record>, NotRecorded> {
+    /// The records of policy set and reviews that are not in the log yet, their objects stored.
+    async fn before(
+        &self,
+        set: Option<&Arc<PolicySet>>,
+        judged: &[Judged],
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Vec<Record>, NotRecorded> {
         let mut records = Vec::new();
         let mut objects: Vec<(Digest, Vec<u8>)> = Vec::new();
         let mut new: Vec<Digest> = Vec::new();
+        if let Some(set) = set.filter(|set| !self.written.contains_key(&set.digest())) {
+            let digest = set.digest();
+            objects.push((digest, set.to_bytes().to_vec()));
+            let record = json!({"apiVersion": API_VERSION, "kind": "PolicySet", "policySet": digest, "time": now});
+            records.push(record_of("PolicySet", canonical::to_vec(&record), vec![("policySet", digest.to_string())]));
+        }
         for judged in judged {
-            let set = judged.set.digest();
-            if !self.written.contains_key(&set) && !new.contains(&set) {
-                new.push(set);
-                objects.push((set, judged.set.to_bytes().to_vec()));
-                let record = json!({"apiVersion": API_VERSION, "kind": "PolicySet", "policySet": set, "time": now});
-                records.push(record_of("PolicySet", canonical::to_vec(&record), vec![("policySet", set.to_string())]));
-            }
             if self.written.contains_key(&judged.name) || new.contains(&judged.name) {
                 continue;
             }
@@ -112,9 +119,11 @@ impl Recorder {
         Ok(timeout_at(deadline, self.store.log().append(records)).await.map_err(|_| NotRecorded::TooLate)??)
     }
 
-    fn remember(&self, judged: &[Judged]) {
+    fn remember(&self, set: Option<&Arc<PolicySet>>, judged: &[Judged]) {
+        if let Some(set) = set {
+            self.written.insert(set.digest(), ());
+        }
         for judged in judged {
-            self.written.insert(judged.set.digest(), ());
             self.written.insert(judged.name, ());
             judged.evidence_is_stored();
         }

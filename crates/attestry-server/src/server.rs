@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    app::App,
+    app::{App, Clock},
     config::{Configuration, Listener},
     error::ServerError,
     judge::Judge,
@@ -52,29 +52,7 @@ impl Server {
     /// Opens the data directory, loads the policies, and binds the listeners. A policy directory that cannot be loaded
     /// is no error: the last good set is used, or everything is refused.
     pub async fn open(configuration: Configuration) -> Result<Self, ServerError> {
-        let data = &configuration.data_directory;
-        let failed = |source| ServerError::DataDirectory { path: data.clone(), source };
-        std::fs::create_dir_all(data).map_err(failed)?;
-        let signer = signing::checkpoint_signer(data)?;
-        let (store, report) = Store::open(data, &Options::default(), configuration.backend, Some(signer))?;
-        tracing::info!(
-            log = %report.log_id, records = report.records, truncated_bytes = report.truncated_bytes,
-            rebuilt_index = report.rebuilt_index, "the decision log is open"
-        );
-        let metrics = Arc::new(Metrics::new());
-        let pool = Pool::start().map_err(ServerError::Threads)?;
-        let client = Client::new(&configuration.registries)?;
-        let policies = Policies::open(&configuration.policy_directory, data);
-        let app = Arc::new(App::new(
-            policies,
-            Judge::new(client, pool, metrics.clone()),
-            Recorder::new(Arc::new(store)),
-            metrics,
-            configuration.no_policy,
-            configuration.tokens,
-            now,
-        ));
-        app.look_at_policies().await;
+        let app = open_app(&configuration, &Options::default(), now).await?;
         let (admission, admission_tls) = bind(&configuration.admission).await?;
         let (api, api_tls) = bind(&configuration.api).await?;
         let (ops, ops_tls) = bind(&configuration.ops).await?;
@@ -134,6 +112,38 @@ impl Server {
         watching.abort();
         result
     }
+}
+
+/// Opens everything but the listeners. Tests give it another disk and another clock.
+pub(crate) async fn open_app(
+    configuration: &Configuration,
+    options: &Options,
+    clock: Clock,
+) -> Result<Arc<App>, ServerError> {
+    let data = &configuration.data_directory;
+    let failed = |source| ServerError::DataDirectory { path: data.clone(), source };
+    std::fs::create_dir_all(data).map_err(failed)?;
+    let signer = signing::checkpoint_signer(data)?;
+    let (store, report) = Store::open(data, options, configuration.backend, Some(signer))?;
+    tracing::info!(
+        log = %report.log_id, records = report.records, truncated_bytes = report.truncated_bytes,
+        rebuilt_index = report.rebuilt_index, "the decision log is open"
+    );
+    let metrics = Arc::new(Metrics::new());
+    let pool = Pool::start().map_err(ServerError::Threads)?;
+    let client = Client::new(&configuration.registries)?;
+    let policies = Policies::open(&configuration.policy_directory, data)?;
+    let app = Arc::new(App::new(
+        policies,
+        Judge::new(client, pool, metrics.clone()),
+        Recorder::new(Arc::new(store)),
+        metrics,
+        configuration.no_policy,
+        configuration.tokens.clone(),
+        clock,
+    ));
+    app.look_at_policies().await;
+    Ok(app)
 }
 
 /// Looks at policies and certificates until the service ends.

@@ -22,7 +22,7 @@ impl Place {
     }
 
     fn open(&self) -> Policies {
-        Policies::open(&self.0.path().join("policies"), &self.0.path().join("data"))
+        Policies::open(&self.0.path().join("policies"), &self.0.path().join("data")).unwrap()
     }
 }
 
@@ -80,4 +80,16 @@ fn without_any_set_nothing_is_in_force() {
     assert!(policies.current().is_none_or(|set| set.policies().is_empty()), "{look:?}");
     fs::remove_dir_all(place.0.path().join("policies")).unwrap();
     assert_eq!(code(policies.look()), ReasonCode::RequestMalformed);
+}
+
+#[test]
+fn attack_83_forgotten_revocations_stop_the_start() {
+    let place = Place::new();
+    place.put("a.yaml", POLICY);
+    place.put("revocation.yaml", REVOCATION);
+    assert!(matches!(place.open().look(), Look::Loaded(_)));
+    let (policies, data) = (place.0.path().join("policies"), place.0.path().join("data"));
+    fs::write(data.join("revocations.json"), "[\"sha").unwrap();
+    let error = Policies::open(&policies, &data).unwrap_err();
+    assert!(error.to_string().contains("revocations.json"), "{error}");
 }
