@@ -2,6 +2,7 @@
 //!
 //! Each check looks at the repository as a value and returns what it found; none stops at the first.
 
+mod attacks;
 mod closure;
 mod edges;
 mod links;
@@ -55,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     findings.extend(links::check(&tree));
     findings.extend(reasons::check(&tree));
     findings.extend(policies::check(&tree));
+    findings.extend(attacks::check(&tree));
     if findings.is_empty() {
         return Ok(());
     }

@@ -2,13 +2,13 @@
 
 use attestry_core::ReasonCode::{
     self, AttestationMissing, BaseClaimsDisagree, BaseRevoked, BaseUnknown, BaseUnsupported, BuilderNotTrusted,
-    ConditionFalse, DigestNotListed, EvidenceTooOld, KeyUnknown, RegistryThrottled, Revoked, SignatureInvalid,
-    SignatureMissing, SourceNotTrusted, SubjectMismatch, TagMutable, ThresholdNotMet,
+    ConditionFalse, DigestNotListed, EvidenceTooOld, KeyUnknown, PlatformUnproven, RegistryThrottled, Revoked,
+    SignatureInvalid, SignatureMissing, SourceNotTrusted, SubjectMismatch, TagMutable, ThresholdNotMet,
 };
-use attestry_core::{Evidence, Verdict};
+use attestry_core::{Evidence, Verdict, bundle::BUNDLE_V03, predicate::COSIGN_SIGN, statement::Statement};
 use attestry_playground::ImageBuilder;
 use attestry_playground::documents::{self, BUILD, Build, PACKAGES, Package};
-use attestry_sign::SignedAttachment;
+use attestry_sign::{Predicate, SignedAttachment, attest::attestation};
 use attestry_testkit::{Seed, mutate::MUTATIONS};
 
 use super::world::{World, throttled};
@@ -67,14 +67,19 @@ pub(super) const POLICIES: &[Policy] = &[
             ("every-platform-signed", every_platform_signed),
             ("signed-among-others", |world| world.evidence().sign(&world.other).sign(&world.release).build()),
             ("unsigned", |world| world.evidence().build()),
-            ("signed-by-somebody-else", |world| {
-                let key = attestry_testkit::keys::p256("somebody else");
-                world.evidence().sign(&key).build()
-            }),
+            ("signed-by-somebody-else", |world| world.evidence().sign(&world.stranger).build()),
             ("signed-by-a-revoked-key", |world| world.evidence().sign(&world.other).build()),
             ("signature-of-another-image", signature_of_another_image),
             ("sbom-only", |world| world.evidence().attest(&world.release, &documents::spdx("app", PACKAGES)).build()),
             ("signature-changed", signature_changed),
+            ("sbom-listed-as-signature", |world| listed_as(world, &sbom_statement(world), COSIGN_SIGN)),
+            ("signature-listed-as-sbom", |world| {
+                listed_as(world, &world.evidence().signature_statement(world.app.digest()), "https://spdx.dev/Document")
+            }),
+            ("behind-a-foreign-bundle", |world| {
+                world.evidence().sign(&world.stranger).sign_legacy(&world.release).build()
+            }),
+            ("one-child-of-no-known-platform", one_child_of_no_known_platform),
             ("throttled", |world| throttled(world.evidence().build())),
         ],
         cases: &[
@@ -105,6 +110,28 @@ pub(super) const POLICIES: &[Policy] = &[
                 "sbom-only",
                 &[SignatureMissing],
                 "An SBOM by the right key says what is inside, not that it may run.",
+            ),
+            admit(
+                "admit-signature-listed-as-sbom",
+                "signature-listed-as-sbom",
+                "What the listing says of an entry orders the reading and decides nothing.",
+            ),
+            admit(
+                "admit-behind-a-foreign-bundle",
+                "behind-a-foreign-bundle",
+                "Anybody can put a bundle beside an image; it does not hide the older signature.",
+            ),
+            deny(
+                "deny-sbom-listed-as-signature",
+                "sbom-listed-as-signature",
+                &[SignatureMissing],
+                "The listing calls it a signature; what was signed is an SBOM.",
+            ),
+            deny(
+                "deny-child-of-no-known-platform",
+                "one-child-of-no-known-platform",
+                &[PlatformUnproven],
+                "A child that claims the platform unknown/unknown can run, so it is judged.",
             ),
             deny(
                 "deny-signature-changed",
@@ -219,6 +246,7 @@ pub(super) const POLICIES: &[Policy] = &[
             ("on-an-unknown-base", |world| world.evidence_of(&world.application_on(&world.unknown_base))),
             ("only-the-annotation", only_the_annotation),
             ("forged-diff-ids", forged_diff_ids),
+            ("one-platform-on-another-base", one_platform_on_another_base),
         ],
         cases: &[
             admit("admit-on-a-supported-base", "on-debian-12", "Both platforms begin with the base's layers."),
@@ -241,6 +269,12 @@ pub(super) const POLICIES: &[Policy] = &[
                 "forged-diff-ids",
                 &[BaseClaimsDisagree],
                 "The base's compressed layers with other unpacked ones: a node might run what it already has.",
+            ),
+            deny(
+                "deny-one-platform-on-another-base",
+                "one-platform-on-another-base",
+                &[BaseUnknown],
+                "Each platform is judged: one of them stands on a base that nobody knows.",
             ),
             Case {
                 now: "2026-05-01T12:00:00Z",
@@ -307,6 +341,31 @@ fn signature_changed(world: &World) -> Evidence {
     let signed = SignedAttachment::bundle(&world.release, &statement, digest).expect("a statement about this digest");
     let mutation = MUTATIONS.iter().find(|mutation| mutation.name == "signature-bit").expect("a mutation of this name");
     builder.attach_bytes(mutation.apply(signed.bytes(), &mut Seed::new(1))).build()
+}
+
+/// An SBOM by the right key, as the statement that is signed.
+fn sbom_statement(world: &World) -> Statement {
+    let sbom = documents::spdx("app", PACKAGES).to_string();
+    let predicate = Predicate::read(sbom.as_bytes(), None).expect("an SPDX document");
+    attestation(&world.evidence().build().repository, world.app.digest(), &predicate)
+}
+
+/// Signed by the right key and listed under another predicate type than it has (attack 5).
+fn listed_as(world: &World, statement: &Statement, predicate_type: &str) -> Evidence {
+    let digest = world.app.digest();
+    let signed = SignedAttachment::bundle(&world.release, statement, digest).expect("a statement about this digest");
+    world.evidence().attach_as(digest, digest, BUNDLE_V03, Some(predicate_type), signed.bytes().clone()).build()
+}
+
+fn one_child_of_no_known_platform(world: &World) -> Evidence {
+    let image = world.mixed_index(&world.base, "unknown/unknown");
+    let builder = world.builder_of(&image);
+    let first = image.platforms().iter().take(1).map(|platform| platform.manifest);
+    first.fold(builder, |builder, of| builder.sign_of(of, &world.release)).build()
+}
+
+fn one_platform_on_another_base(world: &World) -> Evidence {
+    world.evidence_of(&world.mixed_index(&world.unknown_base, "linux/arm64"))
 }
 
 fn built(world: &World, provenance: &serde_json::Value) -> Evidence {

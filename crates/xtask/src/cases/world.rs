@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use attestry_core::evidence::{GapCause, Layout};
 use attestry_core::{Digest, Evidence, Gap, Need};
+use attestry_playground::image::Child;
 use attestry_playground::{Image, ImageBuilder};
 use attestry_policy::SourceFile;
 use attestry_policy::base::{NewBuild, add_build, set_status};
@@ -25,6 +26,8 @@ pub(super) struct World {
     pub(super) release: SigningKey,
     /// Somebody else's.
     pub(super) other: SigningKey,
+    /// A key that no policy names.
+    pub(super) stranger: SigningKey,
     /// A base that is good, and the build of it that is revoked.
     pub(super) base: Image,
     pub(super) revoked_build: Image,
@@ -46,6 +49,7 @@ impl World {
         Ok(Self {
             release: example_key("release")?,
             other: example_key("other")?,
+            stranger: attestry_testkit::keys::p256("somebody else"),
             revoked_build: self::base("debian 12.8")?,
             old_base: self::base("debian 11.11")?,
             unknown_base: self::base("something from somewhere")?,
@@ -63,7 +67,24 @@ impl World {
 
     /// The same of another image in the application's place.
     pub(super) fn evidence_of(&self, image: &Image) -> Evidence {
-        EvidenceBuilder::new(APP, image).build()
+        self.builder_of(image).build()
+    }
+
+    pub(super) fn builder_of(&self, image: &Image) -> EvidenceBuilder {
+        EvidenceBuilder::new(APP, image)
+    }
+
+    /// An index over the application for `linux/amd64` on the good base, and for another platform on another one.
+    pub(super) fn mixed_index(&self, other_base: &Image, other_platform: &str) -> Image {
+        let one = |platform: &str, base: &Image| {
+            // The bases were built above for both platforms.
+            ImageBuilder::single(platform).base(base).program("app").build().expect("an application on a base")
+        };
+        let (first, second) = (one("linux/amd64", &self.base), one("linux/arm64", other_base));
+        Image::index(&[
+            Child { image: &first, platform: Some("linux/amd64"), annotations: &[] },
+            Child { image: &second, platform: Some(other_platform), annotations: &[] },
+        ])
     }
 
     pub(super) fn vendor_evidence(&self) -> Evidence {
