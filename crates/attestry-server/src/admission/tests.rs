@@ -14,6 +14,9 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
     ("configmap-create", "kind-unsupported", &[]),
     ("cronjob-create", "template", &["spec.jobTemplate.spec.template.spec.containers[0].image"]),
     ("daemonset-create", "template", &["spec.template.spec.containers[0].image"]),
+    // Attack 52: server-side apply arrives as an UPDATE like any other.
+    ("deployment-apply-image", "template", &["spec.template.spec.containers[0].image"]),
+    ("deployment-apply-replicas", "allow", &[]),
     ("deployment-create", "template", &["spec.template.spec.containers[0].image"]),
     ("deployment-scale", "allow", &[]),
     ("deployment-zero-replicas", "template", &["spec.template.spec.containers[0].image"]),
@@ -82,6 +85,33 @@ fn every_recorded_review_is_planned() {
     let files =
         fs::read_dir(folder).unwrap().filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "json"));
     assert_eq!(files.count(), EXPECTED.len(), "every file has its line here");
+}
+
+/// What is recorded of each request, and how the refusals of a whole object read.
+#[test]
+fn every_recorded_review_leaves_this_record() {
+    let mut all = BTreeMap::new();
+    for (name, ..) in EXPECTED {
+        let AdmissionRequest { request, plan, dry_run } = plan::read(&recorded(name)).unwrap();
+        let uid = request.uid.clone();
+        let mut decision = Decision::new(Timestamp::UNIX_EPOCH, request.clone(), Digest::of("set"));
+        let answer = match plan {
+            Plan::Allow => respond::allow(&uid),
+            Plan::Refuse(reason) => {
+                refuse(&mut decision, reason);
+                respond::validate(&uid, &decision, Some("ab12-7"))
+            }
+            Plan::Unguarded(reason) => {
+                decision.reasons.push(reason);
+                respond::validate(&uid, &decision, Some("ab12-7"))
+            }
+            // What judged requests are answered depends on the reviews of their images.
+            Plan::Judge(_) => Value::Null,
+        };
+        assert!(answer.is_null() || answer["response"]["uid"] == request.uid, "{name}: the uid is echoed");
+        all.insert(*name, json!({"request": request, "dryRun": dry_run, "answer": answer["response"]}));
+    }
+    insta::assert_json_snapshot!(all);
 }
 
 #[test]
