@@ -227,8 +227,8 @@ pub(crate) struct AuditShowArgs {
 /// `serve`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-The configuration is described in docs/reference/configuration.md. SIGTERM and SIGINT end the service after the
-requests in flight.")]
+The configuration is described in docs/reference/server.md.
+SIGTERM and SIGINT end the service after the requests in flight.")]
 pub(crate) struct ServeArgs {
     /// The Configuration document
     #[arg(long, value_name = "FILE")]
