@@ -93,7 +93,9 @@ fn answers(description: &str, schema: &str) -> Value {
         "400": problem("The request cannot be read."),
         "401": problem("No valid token."),
         "404": problem("There is no such thing."),
+        "408": problem("The body did not arrive in time."),
         "413": problem("The body is too large."),
+        "415": problem("The body is not sent as JSON."),
         "503": problem("Overloaded, or the log cannot be written."),
     })
 }

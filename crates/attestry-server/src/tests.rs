@@ -1,13 +1,19 @@
 //! The routers in process: what each kind of caller gets, and what is judged, cached and written down.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
 
 use attestry_core::{Digest, Timestamp};
-use attestry_oci::{Client, ClientOptions, Credentials, RegistryEntry};
+use attestry_oci::{ClientOptions, Credentials, RegistryEntry};
 use attestry_playground::{Effect, Fault, Image, ImageBuilder, Registry};
 use attestry_policy::NoPolicy;
-use attestry_store::{Backend, Options, Store};
+use attestry_store::{Backend, Disk, Options, RealDisk};
 use attestry_testkit::{EvidenceBuilder, keys};
 use axum::{
     Router,
@@ -21,13 +27,9 @@ use tower::ServiceExt as _;
 
 use crate::{
     app::App,
-    config::{Role, Token},
-    judge::Judge,
-    metrics::Metrics,
-    policies::Policies,
-    pool::Pool,
-    record::Recorder,
+    config::{Configuration, Listener, Role, Token},
     router,
+    server::open_app,
 };
 
 const JSON: &str = "application/json";
@@ -52,6 +54,50 @@ struct Service {
     app: Arc<App>,
     registry: Registry,
     folder: TempDir,
+    disk: Arc<MoodyDisk>,
+}
+
+/// A disk that works until it is told otherwise.
+#[derive(Debug, Default)]
+struct MoodyDisk {
+    mood: Mutex<Mood>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    #[default]
+    Works,
+    /// A sync does not come back.
+    Stalls,
+    /// Nothing fits any more.
+    IsFull,
+}
+
+impl MoodyDisk {
+    fn set(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+        self.changed.notify_all();
+    }
+}
+
+impl Disk for MoodyDisk {
+    fn write(&self, path: &Path, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        match *self.mood.lock().unwrap() {
+            Mood::IsFull => Err(io::ErrorKind::StorageFull.into()),
+            _ => RealDisk.write(path, file, bytes),
+        }
+    }
+
+    fn sync(&self, path: &Path, file: &File) -> io::Result<()> {
+        let mood = self.mood.lock().unwrap();
+        drop(self.changed.wait_while(mood, |mood| *mood == Mood::Stalls).unwrap());
+        RealDisk.sync(path, file)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync_directory(path)
+    }
 }
 
 impl Service {
@@ -62,9 +108,7 @@ impl Service {
     async fn with_tokens(tokens: &[(&str, Role)]) -> Self {
         let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await.unwrap());
         let (policies, data) = (folder.path().join("policies"), folder.path().join("data"));
-        for folder in [&policies, &data] {
-            fs::create_dir(folder).unwrap();
-        }
+        fs::create_dir(&policies).unwrap();
         let key = keys::p256("release").public_key_pem().trim_end().replace('\n', "\n      ");
         let authority = format!(
             "apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {{name: release}}\nspec:\n  key:\n    pem: |\n      {key}\n"
@@ -79,25 +123,27 @@ impl Service {
             token_realms: Vec::new(),
             blob_hosts: Vec::new(),
         };
-        let client = Client::new(&ClientOptions::for_service(vec![entry])).unwrap();
-        let (store, _) = Store::open(&data, &Options::default(), Backend::Redb, None).unwrap();
-        let metrics = Arc::new(Metrics::new());
+        let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), tls: None };
         let token = |(text, role): &(&str, Role)| Token {
             name: (*text).to_owned(),
             sha256: Digest::of(text),
             roles: vec![*role],
         };
-        let app = App::new(
-            Policies::open(&policies, &data).unwrap(),
-            Judge::new(client, Pool::start().unwrap(), metrics.clone()),
-            Recorder::new(Arc::new(store)),
-            metrics,
-            NoPolicy::Deny,
-            tokens.iter().map(token).collect(),
-            clock,
-        );
-        let service = Self { app: Arc::new(app), registry, folder };
-        service.app.look_at_policies().await;
+        let configuration = Configuration {
+            admission: listener.clone(),
+            api: listener.clone(),
+            tokens: tokens.iter().map(token).collect(),
+            ops: listener,
+            data_directory: data,
+            policy_directory: policies,
+            backend: Backend::Redb,
+            no_policy: NoPolicy::Deny,
+            registries: ClientOptions::for_service(vec![entry]),
+        };
+        let disk = Arc::new(MoodyDisk::default());
+        let options = Options { disk: disk.clone(), ..Options::default() };
+        let app = open_app(&configuration, &options, clock).await.unwrap();
+        let service = Self { app, registry, folder, disk };
         assert!(service.app.policies.problem().is_none(), "{:?}", service.app.policies.problem());
         service
     }
@@ -197,7 +243,12 @@ async fn get(router: Router, uri: &str) -> (StatusCode, Value) {
 fn redacted(service: &Service, body: &Value) -> Value {
     let mut text = body.to_string().replace(&service.registry.host(), "HOST");
     text = text.replace(&service.app.recorder.store().log().log_id().to_string(), "LOG");
-    for (name, value) in [("policySet", "[policy set]"), ("evidence", "[evidence]"), ("review", "[review]")] {
+    for (name, value) in [
+        ("policySet", "[policy set]"),
+        ("evidence", "[evidence]"),
+        ("review", "[review]"),
+        ("attachment", "[attachment]"),
+    ] {
         let pattern = format!("\"{name}\":\"sha256:");
         while let Some(at) = text.find(&pattern) {
             text.replace_range(at..at + pattern.len() + 65, &format!("\"{name}\":\"{value}\""));
@@ -453,4 +504,31 @@ async fn attack_90_a_full_house_refuses_at_once() {
     let (status, answer) = call(router::api(service.app.clone()), asked).await;
     assert_eq!((status.as_u16(), answer["code"].as_str()), (503, Some("overloaded")));
     drop(turns);
+}
+
+#[tokio::test]
+async fn attack_90_nothing_is_admitted_without_its_record() {
+    for mood in [Mood::Stalls, Mood::IsFull] {
+        let service = Service::new().await;
+        let (signed, unsigned) = (service.push("app", true).await, service.push("unsigned", false).await);
+        assert_eq!(service.code(&signed, "dev").await, "admitted");
+        let records = service.records();
+        service.disk.set(mood);
+        for (image, code) in [(&signed, "record-failed"), (&unsigned, "signature-missing")] {
+            let begun = Instant::now();
+            let body = pod(&[image], "dev").to_string();
+            let admission = router::admission(service.app.clone());
+            let answer = post(admission, "/v1/admission/validate?timeout=2s", &body).await;
+            let response = &answer["response"];
+            assert!(begun.elapsed() < Duration::from_millis(1100), "{mood:?}: {:?}", begun.elapsed());
+            assert_eq!(response["allowed"], false);
+            assert_eq!(response["status"]["details"]["causes"][0]["reason"], code, "{mood:?}: {answer:#}");
+            assert!(response["auditAnnotations"].get("decision").is_none(), "{mood:?}: {answer:#}");
+        }
+        assert_eq!(service.records(), records, "{mood:?}");
+        let (status, ready) = get(router::ops(service.app.clone()), "/readyz").await;
+        let ready_now = if mood == Mood::IsFull { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        assert_eq!(status, ready_now, "{mood:?}: {ready:#}");
+        service.disk.set(Mood::Works);
+    }
 }
