@@ -60,3 +60,6 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
     let message = format!("{} does not take {method}", uri.path());
     Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, Reason::new(ReasonCode::RequestMalformed, message))
 }
+
+#[cfg(test)]
+mod tests;
