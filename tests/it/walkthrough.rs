@@ -45,7 +45,9 @@ fn the_readme_works_as_written() {
             .unwrap();
         let output = expect(0, &format!("the walkthrough on {kind:?}"), output);
         let said = String::from_utf8(output.stdout).unwrap();
-        for wanted in ["trusted", "\"allowed\":true", "\"allowed\":false", "signature-missing", "admitted", "refused", "1 passed"] {
+        for wanted in
+            ["trusted", "\"allowed\":true", "\"allowed\":false", "signature-missing", "admitted", "refused", "1 passed"]
+        {
             assert!(said.contains(wanted), "no {wanted} on {kind:?}:\n{said}");
         }
     }

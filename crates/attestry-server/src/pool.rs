@@ -92,3 +92,6 @@ fn work(receiver: &Mutex<Receiver<Job>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

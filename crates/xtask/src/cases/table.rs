@@ -76,6 +76,13 @@ pub(super) const POLICIES: &[Policy] = &[
             ("signature-listed-as-sbom", |world| {
                 listed_as(world, &world.evidence().signature_statement(world.app.digest()), "https://spdx.dev/Document")
             }),
+            ("listed-with-a-wrong-type", |world| {
+                let mut evidence = world.evidence().sign(&world.release).build();
+                for entry in evidence.listings.values_mut().flatten() {
+                    entry.artifact_type = Some("application/vnd.oci.empty.v1+json".to_owned());
+                }
+                evidence
+            }),
             ("behind-a-foreign-bundle", |world| {
                 world.evidence().sign(&world.stranger).sign_legacy(&world.release).build()
             }),
@@ -115,6 +122,11 @@ pub(super) const POLICIES: &[Policy] = &[
                 "admit-signature-listed-as-sbom",
                 "signature-listed-as-sbom",
                 "What the listing says of an entry orders the reading and decides nothing.",
+            ),
+            admit(
+                "admit-listed-with-a-wrong-type",
+                "listed-with-a-wrong-type",
+                "An index that somebody wrote by hand: the manifest itself says what it is.",
             ),
             admit(
                 "admit-behind-a-foreign-bundle",
