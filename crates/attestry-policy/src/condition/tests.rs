@@ -256,3 +256,14 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn the_examples_of_the_reference_compile() {
+    let page = include_str!("../../../../docs/reference/conditions.md");
+    let examples: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("condition: '")).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let source = example.strip_suffix('\'').unwrap();
+        assert!(Condition::compile(source).is_ok(), "{source}");
+    }
+}
