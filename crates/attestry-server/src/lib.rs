@@ -36,4 +36,6 @@ pub use server::Server;
 pub use signing::SignerError;
 
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod tests;
