@@ -20,7 +20,7 @@ use attestry_core::{
 
 use attested::{Attested, Memo, Want};
 use judgement::{Judgement, earlier};
-use platforms::{Runnable, Shape, shape};
+use platforms::{Children, Runnable, Shape, shape};
 
 use crate::{
     base::ImageLayers,
@@ -95,6 +95,18 @@ struct Evaluated {
     valid_until: Option<Timestamp>,
 }
 
+impl Evaluated {
+    /// Nothing is trusted while the subject itself was not seen.
+    fn cap(&mut self, unseen: &[Reason]) {
+        if self.review.verdict == Verdict::Trusted {
+            self.review.verdict = Verdict::Undeterminable;
+        }
+        if self.review.verdict == Verdict::Undeterminable {
+            self.review.reasons.extend(unseen.iter().cloned());
+        }
+    }
+}
+
 impl Judge<'_> {
     fn needs(&mut self, evidence: &Evidence) -> Needs {
         let Some(digest) = evidence.digest else { return Needs::new() };
@@ -106,13 +118,21 @@ impl Judge<'_> {
         let mut needs: Needs = evaluated.into_iter().flat_map(|policy| policy.needs).collect();
         // The subject itself is always read: what no registry holds was not judged.
         needs.extend(attested::first_needs(digest, evidence));
+        // So are the children that a revocation could name, however well the index is proven.
+        if self.revokes_digests() {
+            needs.extend(Children::of(evidence, digest).needs);
+        }
         needs.retain(|need| !evidence.settled(need));
         needs
     }
 
     fn review(&mut self, evidence: &Evidence) -> Review {
         let (findings, mut valid_until) = self.findings(evidence);
-        let evaluated = self.evaluate(evidence);
+        let mut evaluated = self.evaluate(evidence);
+        let unseen = self.unseen(evidence);
+        if !unseen.is_empty() {
+            evaluated.iter_mut().for_each(|policy| policy.cap(&unseen));
+        }
         let worst_policy = evaluated.iter().map(|policy| policy.review.verdict).max();
         // A finding is final; without any policy nothing was proven.
         let verdict = if findings.is_empty() { worst_policy.unwrap_or(Verdict::Untrusted) } else { Verdict::Untrusted };
@@ -139,6 +159,27 @@ impl Judge<'_> {
             evaluated_at: self.now,
             valid_until: valid_until.filter(|_| verdict == Verdict::Trusted),
         }
+    }
+
+    /// Whether a revocation names images, so that every child that may run has to be known.
+    fn revokes_digests(&self) -> bool {
+        self.set.revocations().iter().any(|revocation| matches!(revocation.revoked, Revoked::Digest(_)))
+    }
+
+    /// What of the subject itself was not seen. Proofs about it may be met all the same; without it nothing is
+    /// trusted, since a revoked child could hide there (a smaller picture is never a better one).
+    fn unseen(&self, evidence: &Evidence) -> Vec<Reason> {
+        let Some(digest) = evidence.digest else { return Vec::new() };
+        if evidence.document(&digest).is_none() {
+            let gap = evidence.gap(&Need::Manifest { digest });
+            return vec![gap.map_or_else(judgement::unread, |gap| gap.reason())];
+        }
+        if !self.revokes_digests() {
+            return Vec::new();
+        }
+        let children = Children::of(evidence, digest);
+        let unread = (!children.needs.is_empty()).then(judgement::unread);
+        children.gaps.into_iter().chain(unread).collect()
     }
 
     /// What holds whatever the policies say, and when a revocation yet to come would count.
@@ -393,15 +434,11 @@ fn policy_review(
     }
 }
 
-/// The subject and, where it is an index that was read, its runnable children: any of them may run.
+/// The subject and, where it is an index, its children as far as they are known: any of them may run.
 fn judged_digests(evidence: &Evidence) -> Vec<Digest> {
     let Some(digest) = evidence.digest else { return Vec::new() };
     let mut digests = vec![digest];
-    if evidence.settled(&Need::Manifest { digest })
-        && let Shape::Index(children) = shape(evidence, digest)
-    {
-        digests.extend(children.into_iter().map(|child| child.digest));
-    }
+    digests.extend(Children::of(evidence, digest).digests);
     digests
 }
 

@@ -45,6 +45,59 @@ pub(super) fn shape(evidence: &Evidence, digest: Digest) -> Shape {
     }
 }
 
+/// Every child that may run, as far as it is known, with what hides others: for revocations, which hold for a child
+/// however well the index itself is proven.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    /// Digests of runnable children and of the indexes between.
+    pub(super) digests: Vec<Digest>,
+    /// Nested indexes that were not read.
+    pub(super) needs: Needs,
+    /// Why others are not known.
+    pub(super) gaps: Vec<Reason>,
+}
+
+impl Children {
+    /// The children of `digest`.
+    pub(super) fn of(evidence: &Evidence, digest: Digest) -> Self {
+        let mut children = Self::default();
+        children.add(evidence, digest, 0);
+        children
+    }
+
+    fn add(&mut self, evidence: &Evidence, digest: Digest, depth: usize) {
+        match manifest(evidence, digest) {
+            Ok(Manifest::Image(_)) => {}
+            Ok(Manifest::Index(_)) if depth == MAX_DEPTH => {
+                let message = format!("indexes nest deeper than {MAX_DEPTH} levels");
+                self.gaps.push(Reason::new(ReasonCode::OverLimit, message));
+            }
+            Ok(Manifest::Index(index)) => {
+                for child in index.manifests.iter().filter(|child| !child.is_attestation_manifest()) {
+                    if self.digests.contains(&child.digest) {
+                        continue;
+                    }
+                    self.digests.push(child.digest);
+                    if is_index(child) {
+                        self.add(evidence, child.digest, depth + 1);
+                    }
+                }
+            }
+            Err(unknown) => {
+                if unknown.needs.is_empty() {
+                    self.gaps.extend(unknown.reasons);
+                }
+                self.needs.extend(unknown.needs);
+            }
+        }
+    }
+}
+
+/// Whether an entry says that it is an index. What does not is a runnable child, whatever it turns out to be.
+fn is_index(child: &attestry_core::manifest::Descriptor) -> bool {
+    matches!(child.media_type.as_str(), attestry_core::manifest::OCI_INDEX | attestry_core::manifest::DOCKER_INDEX)
+}
+
 /// The manifest with this digest, or why it is not known.
 pub(super) fn manifest(evidence: &Evidence, digest: Digest) -> Result<Manifest, Judgement> {
     let need = Need::Manifest { digest };
@@ -71,8 +124,7 @@ pub(super) fn document(
 fn runnables(evidence: &Evidence, index: &Index, depth: usize, out: &mut Vec<Runnable>) -> Result<(), Judgement> {
     // BuildKit's attestation manifests never run. Anything else does, whatever platform it claims (attack 84).
     for child in index.manifests.iter().filter(|child| !child.is_attestation_manifest()) {
-        let nested = child.media_type == attestry_core::manifest::OCI_INDEX
-            || child.media_type == attestry_core::manifest::DOCKER_INDEX;
+        let nested = is_index(child);
         if nested {
             if depth == MAX_DEPTH {
                 return Err(over_limit(format!("indexes nest deeper than {MAX_DEPTH} levels")));

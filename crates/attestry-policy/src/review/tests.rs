@@ -291,6 +291,42 @@ fn revocations_beat_everything() {
 }
 
 #[test]
+fn a_revoked_child_is_found_behind_every_index() {
+    let revoke = |digest: Digest| {
+        let document = format!(
+            "apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: r}}\nspec:\n  entries: [{{digest: \"{digest}\", reason: test}}]\n"
+        );
+        load(&[key("release", 1), policy("- {name: signed, signature: {authorities: [release]}}"), document])
+    };
+    let mut index = World::index();
+    index.attach(1, COSIGN_SIGN, "{}");
+    check(&revoke(index.children[1]), &index.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
+
+    // A nested index that was not read hides neither its own children nor those beside it.
+    let nested = World::nested();
+    check(&revoke(nested.children[0]), &nested.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
+    check(&revoke(nested.children[2]), &nested.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
+    let inner = nested.children[1];
+    let without = nested.without(inner);
+    let set = revoke(nested.children[2]);
+    check(&set, &without, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
+    let request = ReviewRequest { repository: without.repository.clone(), namespace: None };
+    let needs = set.session(&request, NOW.parse().unwrap()).needs(&without);
+    assert!(needs.contains(&Need::Manifest { digest: inner }), "{needs:?}");
+}
+
+#[test]
+fn a_subject_that_was_not_read_is_never_trusted() {
+    let mut world = World::index();
+    world.attach(1, COSIGN_SIGN, "{}");
+    let digest = world.digest();
+    let mut unread = world.without(digest);
+    check(&signed_policy(), &unread, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
+    unread.gaps.push(Gap { need: Need::Manifest { digest }, cause: GapCause::Throttled, detail: "429".into() });
+    check(&signed_policy(), &unread, Verdict::Undeterminable, Some(ReasonCode::RegistryThrottled));
+}
+
+#[test]
 fn policies_select_and_combine() {
     let set = load(&[
         key("release", 1),
@@ -345,13 +381,21 @@ proptest! {
         index in any::<bool>(),
     ) {
         let platforms = ["Index", "EveryPlatform", "IndexOrEveryPlatform"][platforms];
+        // Something else, or a child of the index, is revoked.
+        let revoked = if seed % 3 == 0 { World::nested().children[2] } else { Digest::of("other") };
+        let revocation = format!("apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: r}}\nspec:\n  entries: [{{digest: \"{revoked}\", reason: test}}]\n");
         let set = load(&[
             key("release", 1),
             key("second", 2),
+            revocation.clone(),
             policy(&format!("- {{name: signed, signature: {{authorities: [release, second], threshold: {}}}}}\n    - {{name: any, anyOf: [{{name: sbom, attestation: {{types: [spdx], authorities: [release]}}}}, {{name: listed, digests: [\"{}\"]}}]}}\n  platforms: {platforms}",
                 1 + seed % 2, World::image().digest())),
         ]);
-        let mut world = if index { World::index() } else { World::image() };
+        let mut world = match (index, seed % 2) {
+            (false, _) => World::image(),
+            (true, 0) => World::index(),
+            (true, _) => World::nested(),
+        };
         let targets: Vec<_> = std::iter::once(world.digest()).chain(world.children.clone()).collect();
         for (at, kind) in kinds.iter().enumerate() {
             let target = targets[(seed as usize >> at) % targets.len()];

@@ -87,6 +87,33 @@ impl World {
         Self::of((OCI_INDEX, index), documents.to_vec())
     }
 
+    /// An index of an image and of an index of another one, signed.
+    pub(super) fn nested() -> Self {
+        let (first, second) = (manifest("amd64"), manifest("arm64"));
+        let entry = |document: &(&str, Vec<u8>)| json!({"mediaType": document.0, "digest": Digest::of(&document.1), "size": document.1.len(), "platform": {"os": "linux", "architecture": "x"}});
+        let index = |entries: &[serde_json::Value]| {
+            (
+                OCI_INDEX,
+                serde_json::to_vec(&json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})).unwrap(),
+            )
+        };
+        let inner = index(&[entry(&second)]);
+        let outer = index(&[entry(&first), entry(&inner)]);
+        let mut world = Self::of(outer, vec![first, inner, second]);
+        world.attach(1, attestry_core::predicate::COSIGN_SIGN, "{}");
+        world
+    }
+
+    /// The evidence without one document.
+    pub(super) fn without(&self, digest: Digest) -> Evidence {
+        let mut evidence = Evidence::new(&self.evidence.subject().unwrap());
+        for (name, document) in self.evidence.documents().filter(|(name, _)| **name != digest) {
+            evidence.insert(*name, document.clone()).unwrap();
+        }
+        evidence.listings = self.evidence.listings.clone();
+        evidence
+    }
+
     fn of(subject: (&'static str, Vec<u8>), children: Vec<(&'static str, Vec<u8>)>) -> Self {
         let repository = "registry.example/shop/app".parse().unwrap();
         let evidence = Evidence::new(&Subject { repository, digest: Digest::of(&subject.1) });
