@@ -156,6 +156,11 @@ async fn bad_requests_are_problems_with_the_place() {
     let asked = request("POST", "/v1/admission/validate").header("content-type", JSON).body(large.into()).unwrap();
     let (status, answer) = call(router::admission(stage.app.clone()), asked).await;
     assert_eq!((status.as_u16(), answer["code"].as_str()), (413, Some("over-limit")));
+    // Attack 36: a body that never ends is not waited for beyond the request's own time.
+    let never = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let asked = request("POST", "/v1/admission/validate?timeout=1s").header("content-type", JSON).body(never).unwrap();
+    let (status, answer) = call(router::admission(stage.app.clone()), asked).await;
+    assert_eq!((status.as_u16(), answer["code"].as_str()), (408, Some("request-malformed")));
     assert_eq!(stage.records(), 0, "nothing was written for any of them");
 }
 
@@ -283,9 +288,10 @@ async fn a_refusal_of_the_whole_names_a_policy_set_that_is_stored() {
 #[tokio::test]
 async fn attack_90_a_full_house_refuses_at_once() {
     let stage = Stage::new().await;
-    let turns: Vec<_> = std::iter::from_fn(|| stage.app.turn().ok()).collect();
+    let turns: Vec<_> = std::iter::from_fn(|| stage.app.api_turn().ok()).collect();
     let asked = request("POST", "/v1/reviews").header("content-type", JSON).body("{\"image\": \"a\"}".into()).unwrap();
     let (status, answer) = call(router::api(stage.app.clone()), asked).await;
     assert_eq!((status.as_u16(), answer["code"].as_str()), (503, Some("overloaded")));
+    assert!(stage.app.admission_turn().is_ok(), "the API starves no admission");
     drop(turns);
 }

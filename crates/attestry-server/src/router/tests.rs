@@ -69,7 +69,7 @@ async fn attack_88_what_comes_too_late_is_found_by_the_retry() {
     let slow = Effect::Drip { every: Duration::from_millis(1) };
     stage.registry.inject(Fault::any("/referrers/", slow).times(1));
     let late = stage.validate(&[&signed], "1s").await;
-    assert_eq!(late.codes(), ["budget-spent"]);
+    assert!(late.codes().iter().all(|code| *code == "budget-spent"), "{:#}", late.0);
     let requests = |stage: &Stage| stage.registry.seen().iter().filter(|r| r.target.contains("/referrers/")).count();
     assert_eq!(stage.validate(&[&signed], "30s").await.codes(), ["admitted"]);
     assert_eq!((requests(&stage), stage.app.metrics.collections.get()), (1, 1), "the first collection went on");
