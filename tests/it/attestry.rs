@@ -6,7 +6,7 @@ use crate::peers::{PASSWORD, expect};
 
 /// The binary in a folder, with nothing of the user's environment but a password.
 pub(crate) fn attestry(folder: &Path) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("attestry"));
+    let mut command = Command::new(crate::binary());
     command.current_dir(folder).env_clear().env("HOME", folder).env("ATTESTRY_PASSWORD", PASSWORD);
     command
 }

@@ -12,6 +12,16 @@ mod crash;
 mod interop;
 mod peers;
 mod registry;
+mod sbom;
 mod service;
+mod vectors;
 mod verify_cases;
 mod walkthrough;
+
+/// The folder of all tests.
+pub(crate) const TESTS: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The product's binary.
+pub(crate) fn binary() -> std::path::PathBuf {
+    assert_cmd::cargo::cargo_bin("attestry")
+}

@@ -22,19 +22,12 @@ impl Peers {
     ///
     /// Where the tools are required and missing.
     pub(crate) fn find(test: &str) -> Option<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let folder = env::var_os("ATTESTRY_PEERS").map_or_else(|| root.join(".peers"), PathBuf::from);
+        let folder =
+            env::var_os("ATTESTRY_PEERS").map_or_else(|| Path::new(crate::TESTS).join("../.peers"), PathBuf::from);
         if folder.join("bin/cosign").exists() && folder.join("bin/ferro-oci-server").exists() {
             return Some(Self { folder: fs::canonicalize(folder).unwrap(), home: tempfile::tempdir().unwrap() });
         }
-        let required = env::var("ATTESTRY_REQUIRE_PEERS").is_ok_and(|value| value == "1");
-        assert!(!required, "{test} needs the tools of tests/peers/install in {}", folder.display());
-        if let Some(file) = env::var_os("ATTESTRY_SKIPPED_FILE") {
-            // One line in one write, so that tests of several processes do not mix theirs.
-            let mut file = fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-            file.write_all(format!("{test}\n").as_bytes()).unwrap();
-        }
-        eprintln!("{test}: not run, the tools of tests/peers/install are not in {}", folder.display());
+        not_run(test, &format!("the tools of tests/peers/install are not in {}", folder.display()));
         None
     }
 
@@ -66,6 +59,22 @@ impl Peers {
         let output = self.tool(name).args(arguments).output().unwrap();
         expect(code, &format!("{name} {}", arguments.join(" ")), output)
     }
+}
+
+/// Names `test` as one that could not run.
+///
+/// # Panics
+///
+/// Where `ATTESTRY_REQUIRE_PEERS=1` requires that it runs.
+pub(crate) fn not_run(test: &str, why: &str) {
+    let required = env::var("ATTESTRY_REQUIRE_PEERS").is_ok_and(|value| value == "1");
+    assert!(!required, "{test} must run, but {why}");
+    if let Some(file) = env::var_os("ATTESTRY_SKIPPED_FILE") {
+        // One line in one write, so that tests of several processes do not mix theirs.
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+        file.write_all(format!("{test}\n").as_bytes()).unwrap();
+    }
+    eprintln!("{test}: not run, {why}");
 }
 
 /// The password of every key that a test makes.

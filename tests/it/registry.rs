@@ -78,5 +78,5 @@ impl Drop for Registry {
 }
 
 fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/registry")
+    Path::new(crate::TESTS).join("peers/registry")
 }

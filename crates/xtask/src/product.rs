@@ -1,7 +1,7 @@
 //! The attestry binary of this checkout, for what is written or checked by running it.
 
 use std::cell::OnceCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -14,13 +14,17 @@ pub(crate) struct Product(OnceCell<PathBuf>);
 impl Product {
     /// What it prints with these arguments.
     pub(crate) fn output(&self, arguments: &[&str]) -> Result<String> {
+        // The width of help must not depend on who runs this.
+        command::output(command::program(self.binary()?).args(arguments).env("COLUMNS", "100").env("NO_COLOR", "1"))
+    }
+
+    /// Where it is.
+    pub(crate) fn binary(&self) -> Result<&Path> {
         if self.0.get().is_none() {
             let built = build().context("cannot build the attestry binary")?;
             self.0.get_or_init(|| built);
         }
-        let binary = self.0.get().context("no binary after it was built")?;
-        // The width of help must not depend on who runs this.
-        command::output(command::program(binary).args(arguments).env("COLUMNS", "100").env("NO_COLOR", "1"))
+        Ok(self.0.get().context("no binary after it was built")?)
     }
 }
 

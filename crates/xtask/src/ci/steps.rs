@@ -92,7 +92,10 @@ fn interop(run: &Run, report: &mut Report) -> Result<()> {
         "-D",
         "warnings",
     ]))?;
-    run_tests(tests().args(["--manifest-path", INTEROP, "--locked"]), run, report)
+    let product = Product::default();
+    let mut command = tests();
+    command.args(["--manifest-path", INTEROP, "--locked"]).env("ATTESTRY_BIN", product.binary()?);
+    run_tests(&mut command, run, report)
 }
 
 fn doc() -> Result<()> {
