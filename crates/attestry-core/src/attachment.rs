@@ -130,7 +130,12 @@ impl Attachments {
             self.ignored.push(Reason::new(ReasonCode::SubjectMismatch, message).with("attachment", digest));
             return;
         }
-        for (layer, form) in forms(&manifest) {
+        let forms = forms(&manifest);
+        if forms.len() > MAX_ATTACHMENTS {
+            // What is not read is not missing (attack 79).
+            self.over_limit(of);
+        }
+        for (layer, form) in forms.into_iter().take(MAX_ATTACHMENTS) {
             self.add_layer(evidence, digest, layer, form);
         }
     }
@@ -169,7 +174,7 @@ fn forms(manifest: &ImageManifest) -> Vec<(&Descriptor, Form)> {
         DSSE_LAYER => Some((layer, Form::Envelope(LegacyMaterial::read(layer)))),
         _ => None,
     });
-    legacy.take(MAX_ATTACHMENTS).collect()
+    legacy.collect()
 }
 
 impl LegacyMaterial {

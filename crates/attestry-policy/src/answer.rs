@@ -4,7 +4,8 @@ use attestry_core::{
     Reason, ReasonCode, Reference, Review, Verdict,
     decision::{Answer, Objection, Use},
     evidence::GapCause,
-    review::{Mode, OnUndeterminable, Outcome, PolicyReview, TagRule},
+    reason::ReasonGroup,
+    review::{Mode, OnUndeterminable, Outcome, PolicyReview, RequirementReview, TagRule},
 };
 
 /// What happens to an image that no policy matches.
@@ -88,21 +89,22 @@ fn verdict_severity(policy: &PolicyReview, usage: Use) -> Option<Severity> {
 
 /// Whether all that is unknown is unknown because a registry is unreachable, too slow or throttling.
 fn only_outages(policy: &PolicyReview) -> bool {
-    let outage = |reason: &Reason| {
-        [GapCause::Unreachable, GapCause::Timeout, GapCause::Throttled].iter().any(|cause| cause.code() == reason.code)
-    };
-    let unknown: Vec<&attestry_core::review::RequirementReview> =
-        (policy.requirements.iter()).filter(|r| r.outcome == Outcome::Undeterminable).collect();
+    let outage = |reason: &Reason| CAUSES.iter().any(|cause| cause.is_outage() && cause.code() == reason.code);
+    let unknown: Vec<&RequirementReview> =
+        policy.requirements.iter().filter(|r| r.outcome == Outcome::Undeterminable).collect();
     // A requirement that tells no gap is unknown for a reason that nobody has named an outage.
-    let tells_outages = |requirement: &&attestry_core::review::RequirementReview| {
+    let tells_outages = |requirement: &&RequirementReview| {
         gaps(&requirement.reasons).next().is_some() && gaps(&requirement.reasons).all(outage)
     };
-    policy.reasons.is_empty() && !unknown.is_empty() && unknown.iter().all(tells_outages)
+    let told = !unknown.is_empty() || !policy.reasons.is_empty();
+    told && policy.reasons.iter().all(outage) && unknown.iter().all(tells_outages)
 }
+
+const CAUSES: [GapCause; 3] = [GapCause::Unreachable, GapCause::Timeout, GapCause::Throttled];
 
 /// The reasons of an undeterminable requirement that say what could not be known; others only add to them.
 fn gaps(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
-    reasons.iter().filter(|reason| reason.code.group() == attestry_core::reason::ReasonGroup::Undeterminable)
+    reasons.iter().filter(|reason| reason.code.group() == ReasonGroup::Undeterminable)
 }
 
 /// One objection for each requirement that is not met, with its most telling reason. Never empty for a policy that is
@@ -178,7 +180,7 @@ impl Draft {
             kept
         };
         let denials = of(Severity::Deny);
-        let unknown = |o: &Objection| o.reason.code.group() == attestry_core::reason::ReasonGroup::Undeterminable;
+        let unknown = |o: &Objection| o.reason.code.group() == ReasonGroup::Undeterminable;
         Answer {
             allowed: denials.is_empty(),
             undeterminable: !denials.is_empty() && denials.iter().all(unknown),

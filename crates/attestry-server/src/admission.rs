@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use attestry_core::{
     Digest, Reason, ReasonCode, Reference, Timestamp,
     decision::{Answer, Decision, ImageDecision, Objection, RequestImage, Use},
-    review::TagRule,
+    review::{Mode, TagRule},
 };
 use attestry_oci::Budget;
 use attestry_policy::{Namespace, PolicySet, Strictness, answer, compile::Matches};
@@ -73,8 +73,10 @@ pub(crate) async fn validate(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let deadline = Call::of(call)?.deadline()?;
-    let _turn = app.turn()?;
-    let request = plan::read(&json_body(request, deadline).await?).map_err(Problem::new)?;
+    let body = json_body(request, deadline).await?;
+    let _turn = app.admission_turn()?;
+    let request = plan::read(&body).map_err(Problem::new)?;
+    drop(body);
     let uid = request.request.uid.clone();
     let now = (app.clock)();
     let set = app.policies.current();
@@ -130,8 +132,9 @@ pub(crate) async fn mutate(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let deadline = Call::of(call)?.deadline()?;
-    let _turn = app.turn()?;
-    let pinning = pin::images(&json_body(request, deadline).await?).map_err(Problem::new)?;
+    let body = json_body(request, deadline).await?;
+    let _turn = app.admission_turn()?;
+    let pinning = pin::images(&body).map_err(Problem::new)?;
     let mut pins = BTreeMap::new();
     if let Some(set) = app.policies.current() {
         let namespace = pinning.namespace.clone().map(|name| Namespace { name, labels: None });
@@ -151,11 +154,15 @@ async fn resolve(app: &App, image: &RequestImage, reference: Reference, deadline
     Some((image.image.clone(), subject.digest))
 }
 
-/// Whether the strictest policy that matches pins tags: under `Deny` the tag must stay and be refused.
+/// Whether a policy that matches pins tags and none in force refuses them: under `Deny` the tag must stay and be
+/// refused. A policy that is only tried out (`Warn`, `Audit`) takes no pin away.
 fn wants_pin(set: &PolicySet, reference: &Reference, namespace: Option<&Namespace>) -> bool {
-    let matching =
-        set.policies().iter().filter(|policy| policy.matches(reference.repository(), namespace) != Matches::No);
-    matching.map(|policy| policy.tags).max() == Some(TagRule::Pin)
+    let matching = || {
+        let policies = set.policies().iter();
+        policies.filter(|policy| policy.matches(reference.repository(), namespace) != Matches::No)
+    };
+    let refused = matching().any(|policy| policy.mode == Mode::Enforce && policy.tags == TagRule::Deny);
+    !refused && matching().any(|policy| policy.tags == TagRule::Pin)
 }
 
 async fn judge_image(

@@ -45,9 +45,9 @@ struct ReviewRequest {
 /// `POST /v1/reviews`: HTTP 200 for every verdict; recorded as a review, never as a decision (attack 93).
 pub(crate) async fn review(State(app): State<Arc<App>>, request: Request) -> Result<Json<Review>, Problem> {
     authenticate(&app, request.headers(), Role::Reviewer)?;
-    let _turn = app.turn()?;
     let deadline = deadline(REVIEW_TIME);
     let body = json_body(request, deadline).await?;
+    let _turn = app.api_turn()?;
     let request: ReviewRequest = attestry_core::strict_json::read(&body)
         .map_err(|error| Problem::malformed(format!("the body cannot be read: {error}")))?;
     let reference: Reference = request.image.parse().map_err(|error: attestry_core::reference::ReferenceError| {

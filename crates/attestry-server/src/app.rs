@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use attestry_core::Timestamp;
+use attestry_core::{Reason, ReasonCode, Timestamp};
 use attestry_policy::NoPolicy;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
 use crate::{
     config::{Role, Token},
@@ -31,7 +34,8 @@ pub(crate) struct App {
     pub(crate) no_policy: NoPolicy,
     pub(crate) tokens: Vec<Token>,
     pub(crate) clock: Clock,
-    turns: Semaphore,
+    admission_turns: Semaphore,
+    api_turns: Semaphore,
 }
 
 impl App {
@@ -44,7 +48,6 @@ impl App {
         tokens: Vec<Token>,
         clock: Clock,
     ) -> Self {
-        let turns = Semaphore::new(MAX_CONCURRENT);
         // What the data directory kept is in force before the policy directory was looked at.
         if let Some(set) = policies.current() {
             metrics.in_force(set.digest());
@@ -57,16 +60,20 @@ impl App {
             no_policy,
             tokens,
             clock,
-            turns,
+            admission_turns: Semaphore::new(MAX_CONCURRENT),
+            api_turns: Semaphore::new(MAX_CONCURRENT),
         }
     }
 
-    /// A turn to work, or the problem that there is none.
-    pub(crate) fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
-        self.turns.try_acquire().map_err(|_| {
-            use attestry_core::{Reason, ReasonCode};
-            Problem::new(Reason::new(ReasonCode::Overloaded, format!("{MAX_CONCURRENT} requests are being answered")))
-        })
+    /// A turn to answer an admission review, or the problem that there is none. Taken once the body is there: whoever
+    /// only opens connections keeps nobody from being answered.
+    pub(crate) fn admission_turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        turn(&self.admission_turns)
+    }
+
+    /// The same for the API, whose callers must not starve admission.
+    pub(crate) fn api_turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        turn(&self.api_turns)
     }
 
     /// Looks at the policy directory once, on the verification pool.
@@ -104,4 +111,9 @@ impl App {
 /// The deadline of a request that may take `time`.
 pub(crate) fn deadline(time: Duration) -> Instant {
     Instant::now() + time
+}
+
+fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Problem> {
+    let message = || format!("{MAX_CONCURRENT} requests are being answered");
+    turns.try_acquire().map_err(|_| Problem::new(Reason::new(ReasonCode::Overloaded, message())))
 }

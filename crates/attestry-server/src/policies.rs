@@ -112,6 +112,11 @@ impl Policies {
                 return self.refuse(Some(seen), Reason::new(ReasonCode::RequestMalformed, format!("{first}{more}")));
             }
         };
+        if set.policies().is_empty() {
+            // A wrong mount must not take every demand away.
+            let message = format!("the policy directory {} holds no ImagePolicy", self.directory.display());
+            return self.refuse(Some(seen), Reason::new(ReasonCode::RequestMalformed, message));
+        }
         let ids: BTreeSet<Digest> = set.revocations().iter().map(|revocation| revocation.id).collect();
         let lost = self.lock().revocations.difference(&ids).next().copied();
         if let Some(lost) = lost {

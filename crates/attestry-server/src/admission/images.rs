@@ -44,13 +44,18 @@ pub(super) fn kind(group: &str, version: &str, name: &str) -> Option<Kind> {
     Some(Kind { path, template })
 }
 
-/// The images of `object` that `old` does not name, each distinct text once with all its fields, in the order of
+/// The images of `object` that `old` does not have in the same place, each distinct text once with all its fields, in the order of
 /// appearance. Bounds hold for what is new: an old Pod keeps its labels and finalizers, however many images it has.
 pub(super) fn new(object: &Value, old: Option<&Value>, kind: Kind) -> Result<Vec<RequestImage>, Reason> {
     let mut known = HashSet::new();
     if let Some(old) = old {
-        let read = walk(old, kind, &mut |_, text| {
-            known.insert(text);
+        let read = walk(old, kind, &mut |field, text| {
+            known.insert((Some((field.list, field.at)), text));
+            // A digest names the same bytes wherever it stands. A tag in a new place is pulled anew, and may have
+            // moved since it was judged.
+            if text.contains("@sha256:") {
+                known.insert((None, text));
+            }
             Ok(())
         });
         if read.is_err() {
@@ -62,7 +67,7 @@ pub(super) fn new(object: &Value, old: Option<&Value>, kind: Kind) -> Result<Vec
     let mut places = BTreeMap::new();
     let mut fields = 0;
     walk(object, kind, &mut |field, text| {
-        if known.contains(text) {
+        if known.contains(&(Some((field.list, field.at)), text)) || known.contains(&(None, text)) {
             return Ok(());
         }
         if text.trim().is_empty() {

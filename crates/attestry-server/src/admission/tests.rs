@@ -253,7 +253,8 @@ fn attack_52_85_an_update_is_judged_by_what_is_new() {
     let one_more = [many.as_slice(), &["registry.example/new"]].concat();
     for (old, new, plan, judged) in [
         (&["a", "b"][..], &["a", "b"][..], "allow", &[][..]),
-        (&["a", "b"], &["b", "a", "a"], "allow", &[]),
+        // A tag in another place is pulled anew.
+        (&["a", "b"], &["b", "a", "a"], "pod", &["b", "a"]),
         (&["a", "b"], &["a"], "allow", &[]),
         (&["a"], &["a", "b"], "pod", &["b"]),
         (&["a:1"], &["a:1@sha256:0"], "pod", &["a:1@sha256:0"]),
@@ -288,6 +289,44 @@ fn a_template_may_lack_images_that_come_later() {
         let request = plan::read(review.to_string().as_bytes()).unwrap();
         assert_eq!(described(&request.plan), plan, "{containers}");
     }
+}
+
+#[test]
+fn attack_41_a_tag_in_a_new_place_is_judged_although_it_stood_elsewhere() {
+    let review = |new: Value, old: Value| {
+        let mut review: Value = serde_json::from_slice(&recorded("pod-update-image")).unwrap();
+        review["request"]["object"]["spec"] = new;
+        review["request"]["oldObject"]["spec"] = old;
+        plan::read(review.to_string().as_bytes()).unwrap()
+    };
+    let tag = json!({"name": "a", "image": "registry.example/shop/app:latest"});
+    let digest = json!({"name": "a", "image": format!("registry.example/shop/app@{}", Digest::of("x"))});
+    let old = |image: &Value| json!({"containers": [image]});
+    let debugged = |image: &Value| json!({"containers": [image], "ephemeralContainers": [image]});
+    assert_eq!(described(&review(old(&tag), old(&tag)).plan), "allow");
+    let judged = review(debugged(&tag), old(&tag));
+    assert_eq!(judged.request.images[0].fields, ["spec.ephemeralContainers[0].image"]);
+    assert_eq!(described(&review(debugged(&digest), old(&digest)).plan), "allow");
+}
+
+#[test]
+fn a_policy_that_is_tried_out_takes_no_pin_away() {
+    let policy = |name: &str, mode: &str, tags: &str| {
+        format!(
+            "apiVersion: attestry.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: {name}}}\nspec:\n  match: {{images: [\"**\"]}}\n  mode: {mode}\n  tags: {tags}\n  require: [{{name: a, digests: [\"{}\"]}}]\n",
+            Digest::of("x")
+        )
+    };
+    let pins = |policies: &[String]| {
+        let file = attestry_policy::SourceFile::new("policies.yaml", policies.join("---\n"));
+        let set = PolicySet::load(&[file]).unwrap();
+        wants_pin(&set, &"registry.example/app:1".parse().unwrap(), None)
+    };
+    assert!(pins(&[policy("a", "Enforce", "Pin")]));
+    assert!(pins(&[policy("a", "Enforce", "Pin"), policy("b", "Audit", "Deny")]));
+    assert!(pins(&[policy("a", "Enforce", "Pin"), policy("b", "Warn", "Deny")]));
+    assert!(!pins(&[policy("a", "Enforce", "Pin"), policy("b", "Enforce", "Deny")]));
+    assert!(!pins(&[policy("a", "Enforce", "DangerResolve")]));
 }
 
 #[test]

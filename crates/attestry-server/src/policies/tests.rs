@@ -45,6 +45,11 @@ fn attack_89_a_broken_edit_leaves_the_last_good_set_in_force() {
     assert_eq!(code(policies.look()), ReasonCode::RequestMalformed);
     assert_eq!(policies.look(), Look::Same, "said once, not each second");
     assert_eq!(policies.current().unwrap().digest(), digest);
+    // Nor does an empty directory take every demand away.
+    fs::remove_file(place.0.path().join("policies/a.yaml")).unwrap();
+    assert_eq!(code(policies.look()), ReasonCode::RequestMalformed);
+    assert_eq!(policies.current().unwrap().digest(), digest);
+    place.put("a.yaml", "kind: nonsense");
     // The same after a restart, while the directory is still broken.
     let again = place.open();
     assert_eq!(code(again.look()), ReasonCode::RequestMalformed);
@@ -77,7 +82,7 @@ fn without_any_set_nothing_is_in_force() {
     place.put("README.md", "nor this");
     let policies = place.open();
     let look = policies.look();
-    assert!(policies.current().is_none_or(|set| set.policies().is_empty()), "{look:?}");
+    assert!(policies.current().is_none() && matches!(look, Look::Refused(_)), "{look:?}");
     fs::remove_dir_all(place.0.path().join("policies")).unwrap();
     assert_eq!(code(policies.look()), ReasonCode::RequestMalformed);
 }
