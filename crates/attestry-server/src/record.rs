@@ -32,6 +32,9 @@ pub(crate) enum NotRecorded {
     /// The deadline came first. The record may still land.
     #[error("the log was not written before the deadline")]
     TooLate,
+    /// The log gave no number for the record: an id that names another would be worse than none.
+    #[error("the log gave the record no number")]
+    NoNumber,
     /// The blocking task did not come back.
     #[error("the task that writes objects failed")]
     Task(#[from] tokio::task::JoinError),
@@ -60,7 +63,7 @@ impl Recorder {
         let ids = self.append(&records, deadline).await?;
         self.remember(set, judged);
         // The decision is the last record of the batch.
-        let index = ids.last().copied().unwrap_or_default();
+        let index = ids.last().copied().ok_or(NotRecorded::NoNumber)?;
         Ok(RecordName { log: self.store.log().log_id(), index }.to_string())
     }
 

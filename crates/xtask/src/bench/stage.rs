@@ -1,4 +1,4 @@
-//! What every measurement stands on: a release build, a real registry, a signed image and the keys to it.
+//! What every measurement stands on: the binary as it is shipped, a real registry, a signed image and the keys to it.
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ const SIGNING_CONFIG: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signi
 /// A folder with keys, a registry process, and an image that both sides can verify.
 pub(crate) struct Stage {
     pub(crate) short: bool,
-    /// The release binary.
+    /// The binary beside this one, built the same way.
     pub(crate) attestry: PathBuf,
     peers: PathBuf,
     folder: tempfile::TempDir,
@@ -34,20 +34,12 @@ impl Stage {
             || format!("the bench needs cosign, crane and docker-registry: tests/peers/install {}", peers.display());
         ensure!(peers.join("bin/cosign").exists(), missing());
         let peers = fs::canonicalize(&peers).with_context(missing)?;
-        eprintln!("building the release binary");
-        command::run(&mut command::cargo(["build", "--quiet", "--release", "--locked", "-p", "attestry"]))?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let this = std::env::current_exe().context("no path of this program")?;
+        let attestry = this.with_file_name("attestry");
         let folder = tempfile::tempdir().context("no folder for the bench")?;
         let registry_data = folder.path().join("registry");
-        let mut stage = Self {
-            short,
-            attestry: target.join("release/attestry"),
-            peers,
-            registry_data,
-            folder,
-            registry: String::new(),
-            image: String::new(),
-        };
+        let mut stage =
+            Self { short, attestry, peers, registry_data, folder, registry: String::new(), image: String::new() };
         stage.start_registry()?;
         stage.push_and_sign()?;
         Ok(stage)
@@ -64,7 +56,7 @@ impl Stage {
         command
     }
 
-    /// Our release binary, in the bench's folder.
+    /// Our binary, in the bench's folder.
     pub(crate) fn ours(&self) -> Command {
         let mut command = Command::new(&self.attestry);
         command.env("HOME", self.folder()).env("ATTESTRY_PASSWORD", PASSWORD).current_dir(self.folder());

@@ -120,7 +120,11 @@ fn each_crate() -> Result<()> {
 
 /// nextest, or cargo's own test runner where it is not installed.
 fn tests() -> Command {
-    if has_nextest() { cargo(["nextest", "run", "--profile", profile()]) } else { cargo(["test"]) }
+    if !has_nextest() {
+        return cargo(["test"]);
+    }
+    // Named, so that the workspace in tests/interop has the same profiles.
+    cargo(["nextest", "run", "--config-file", ".config/nextest.toml", "--profile", profile()])
 }
 
 fn has_nextest() -> bool {
