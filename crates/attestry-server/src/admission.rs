@@ -36,6 +36,8 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 /// The API server rounds its timeout up to whole seconds, and the answer has to travel (attack 88).
 const MARGIN: Duration = Duration::from_millis(1200);
 const FLOOR: Duration = Duration::from_millis(200);
+/// How long a refusal waits for a log that was too slow for the admit before it.
+const CORRECTION: Duration = Duration::from_secs(60);
 /// Part of the time that is kept for writing the record.
 const RECORDING: Duration = Duration::from_millis(150);
 
@@ -117,12 +119,24 @@ pub(crate) async fn validate(
                     &mut decision,
                     Reason::new(ReasonCode::RecordFailed, "the decision could not be recorded in time"),
                 );
+                correct(app.clone(), decision.clone(), set);
             }
             None
         }
     };
     app.metrics.answered(if decision.allowed { "admitted" } else { "refused" });
     Ok(Json(respond::validate(&uid, &decision, id.as_deref())))
+}
+
+/// What was written too late says that the object was admitted, and it was not: once the log can be written again, a
+/// second decision with the same uid says what was answered. A log that is broken for good takes neither.
+fn correct(app: Arc<App>, decision: Decision, set: Option<Arc<PolicySet>>) {
+    tokio::spawn(async move {
+        let written = app.recorder.decision(&decision, set.as_ref(), &[], deadline(CORRECTION)).await;
+        if let Err(error) = written {
+            tracing::error!(error = &error as &dyn std::error::Error, "a refusal could not be recorded either");
+        }
+    });
 }
 
 /// `POST /v1/admission/mutate`: adds digests where policy says `Pin`; never refuses, records nothing.

@@ -9,7 +9,10 @@ use attestry_testkit::keys;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, State, send};
+use crate::{
+    router,
+    stage::{Stage, State, send},
+};
 
 #[tokio::test]
 async fn attack_90_what_cannot_be_recorded_is_not_admitted() {
@@ -50,6 +53,10 @@ async fn attack_90_a_sync_that_stalls_is_not_waited_for() {
     // It comes back, and so does the service.
     stage.disk.set(State::Well);
     assert_eq!(stage.validate(&[&signed], "30s").await.codes(), ["admitted"]);
+    // What was written too late as an admit is followed by what was answered.
+    let (_, list) = send(router::api(stage.app.clone()), "/v1/decisions?allowed=false", None).await;
+    let corrected = &list["decisions"][0]["decision"];
+    assert_eq!(corrected["reasons"][0]["code"], "record-failed", "{list:#}");
 }
 
 #[tokio::test]
