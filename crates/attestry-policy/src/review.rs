@@ -102,7 +102,13 @@ impl Evaluated {
             self.review.verdict = Verdict::Undeterminable;
         }
         if self.review.verdict == Verdict::Undeterminable {
-            self.review.reasons.extend(unseen.iter().cloned());
+            // Told once: the requirements often say the same.
+            let untold = |reason: &&Reason| {
+                let of_requirements = self.review.requirements.iter().flat_map(|requirement| &requirement.reasons);
+                !of_requirements.into_iter().any(|known| known.code == reason.code && known.message == reason.message)
+            };
+            let new: Vec<Reason> = unseen.iter().filter(untold).cloned().collect();
+            self.review.reasons.extend(new);
         }
     }
 }
