@@ -2,6 +2,8 @@
 //!
 //! Every text here is also the reference (`docs/reference/cli.md` is written from it).
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "help texts write registry/repository[:tag][@digest]")]
+
 mod image;
 mod local;
 
