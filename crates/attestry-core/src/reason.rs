@@ -119,7 +119,7 @@ reason_codes! {
     }
     Service {
         RequestMalformed "request-malformed" "The request cannot be read." "Compare it with /openapi.json.",
-        KindUnsupported "kind-unsupported" "The object's kind is not one that can be judged." "Narrow the webhook's rules, or configure the kind's image paths.",
+        KindUnsupported "kind-unsupported" "The object's kind is not one that can be judged." "Narrow the webhook's rules to the kinds that are judged.",
         Unauthenticated "unauthenticated" "The request has no valid token." "Send Authorization: Bearer with a token of the configuration.",
         PolicyRollback "policy-rollback" "The policy set lacks a revocation that was seen before." "Put the revocation entries back; they are append-only.",
         RecordFailed "record-failed" "The decision could not be recorded durably, so nothing is admitted." "Check the data directory's disk and the service's log.",
