@@ -8,6 +8,7 @@
 mod admission;
 mod attestry;
 mod bad_input;
+mod conformance;
 mod crash;
 mod interop;
 mod peers;

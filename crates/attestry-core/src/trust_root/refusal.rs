@@ -24,7 +24,8 @@ impl Refusal {
         let code = match &error {
             Error::IdentityMismatch { .. } | Error::IssuerMismatch { .. } => ReasonCode::IdentityMismatch,
             Error::SignatureInvalid(_) => ReasonCode::SignatureInvalid,
-            Error::ArtifactMismatch(_) => ReasonCode::SubjectMismatch,
+            // The subject was compared before: what is about something else is a log entry (attack 7).
+            Error::ArtifactMismatch(_) => ReasonCode::LogEntryMismatch,
             Error::Certificate(error) => certificate(error),
             Error::TransparencyLog(error) => log(error),
             Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => ReasonCode::TimestampMissing,
@@ -76,9 +77,11 @@ fn certificate(error: &CertificateError) -> ReasonCode {
 
 fn log(error: &TransparencyLogError) -> ReasonCode {
     match error {
-        TransparencyLogError::EntryMismatch(_) => ReasonCode::LogEntryMismatch,
+        // A body that cannot be read does not describe this signature either.
+        TransparencyLogError::EntryMismatch(_) | TransparencyLogError::MalformedEntry(_) => {
+            ReasonCode::LogEntryMismatch
+        }
         TransparencyLogError::IntegratedTime(_) => ReasonCode::TimestampInvalid,
-        TransparencyLogError::MalformedEntry(_) => ReasonCode::BundleMalformed,
         TransparencyLogError::UnknownLog { .. }
         | TransparencyLogError::InclusionProof(_)
         | TransparencyLogError::Checkpoint(_)
@@ -113,7 +116,7 @@ mod tests {
         let time = Timestamp::UNIX_EPOCH;
         for (error, code) in [
             (Error::SignatureInvalid(String::new()), ReasonCode::SignatureInvalid),
-            (Error::ArtifactMismatch(String::new()), ReasonCode::SubjectMismatch),
+            (Error::ArtifactMismatch(String::new()), ReasonCode::LogEntryMismatch),
             (CertificateError::ChainInvalid("UnknownIssuer".into()).into(), ReasonCode::CertificateUntrusted),
             (CertificateError::ChainInvalid("CertExpired".into()).into(), ReasonCode::CertificateNotValidThen),
             (CertificateError::NoValidAuthority { time }.into(), ReasonCode::CertificateNotValidThen),
@@ -123,7 +126,7 @@ mod tests {
             (TransparencyLogError::Checkpoint(String::new()).into(), ReasonCode::LogProofInvalid),
             (TransparencyLogError::EntryMismatch(String::new()).into(), ReasonCode::LogEntryMismatch),
             (TransparencyLogError::IntegratedTime(String::new()).into(), ReasonCode::TimestampInvalid),
-            (TransparencyLogError::MalformedEntry(String::new()).into(), ReasonCode::BundleMalformed),
+            (TransparencyLogError::MalformedEntry(String::new()).into(), ReasonCode::LogEntryMismatch),
             (TimestampError::Invalid(String::new()).into(), ReasonCode::TimestampInvalid),
             (TimestampError::OutsideAuthorityValidity { time }.into(), ReasonCode::TimestampInvalid),
             (TimestampError::NoVerifiedTimestamp(String::new()).into(), ReasonCode::TimestampMissing),

@@ -1,0 +1,112 @@
+//! A client for the sigstore-conformance protocol (`tests/vectors/sigstore-conformance/README.md`).
+//!
+//! It parses that protocol's arguments and calls what `attestry verify --file` calls. Exit 0 means verified, 1 not,
+//! 2 that the arguments are wrong.
+#![expect(clippy::print_stderr, reason = "a command line tool says why it refuses")]
+
+use std::{path::Path, process::ExitCode, sync::Arc};
+
+use attestry_core::{
+    Digest, Timestamp,
+    crypto::PublicKey,
+    trust_root::{Demands, PUBLIC_GOOD, TrustRoot},
+    verify::{FileContent, FileSigner, TrustedKey, verify_file},
+};
+
+const USAGE: &str = "usage: attestry-conformance verify-bundle --bundle FILE \
+    (--certificate-identity IDENTITY --certificate-oidc-issuer URL | --key PEM_FILE) [--trusted-root FILE] FILE_OR_DIGEST";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(request) = Request::parse(&arguments) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match verify(&request) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is to be verified.
+#[derive(Debug, Default)]
+struct Request {
+    bundle: String,
+    identity: Option<String>,
+    issuer: Option<String>,
+    key: Option<String>,
+    trusted_root: Option<String>,
+    file_or_digest: String,
+}
+
+impl Request {
+    fn parse(arguments: &[String]) -> Option<Self> {
+        let (command, rest) = arguments.split_first()?;
+        if command != "verify-bundle" {
+            return None;
+        }
+        let mut request = Self::default();
+        let mut rest = rest.iter();
+        while let Some(argument) = rest.next() {
+            match argument.as_str() {
+                "--bundle" => request.bundle.clone_from(rest.next()?),
+                "--certificate-identity" => request.identity = Some(rest.next()?.clone()),
+                "--certificate-oidc-issuer" => request.issuer = Some(rest.next()?.clone()),
+                "--key" => request.key = Some(rest.next()?.clone()),
+                "--trusted-root" => request.trusted_root = Some(rest.next()?.clone()),
+                // The staging instance's root is not built in: its user passes it with --trusted-root.
+                option if option.starts_with("--") => return None,
+                _ if request.file_or_digest.is_empty() => request.file_or_digest.clone_from(argument),
+                _ => return None,
+            }
+        }
+        let signer = request.key.is_some() != (request.identity.is_some() && request.issuer.is_some());
+        (signer && !request.bundle.is_empty() && !request.file_or_digest.is_empty()).then_some(request)
+    }
+}
+
+fn verify(request: &Request) -> Result<(), String> {
+    let bundle = read(&request.bundle)?;
+    let root = match &request.trusted_root {
+        Some(path) => read(path)?,
+        None => PUBLIC_GOOD.into(),
+    };
+    let root = Arc::new(TrustRoot::from_json(&root, Demands::default()).map_err(|error| error.to_string())?);
+    let bytes;
+    let content = match digest(&request.file_or_digest) {
+        Some(digest) => FileContent::Sha256(digest),
+        None => {
+            bytes = read(&request.file_or_digest)?;
+            FileContent::Bytes(&bytes)
+        }
+    };
+    let now = Timestamp::now();
+    let trusted;
+    let signer = match &request.key {
+        Some(path) => {
+            let pem = String::from_utf8(read(path)?).map_err(|error| error.to_string())?;
+            let key = PublicKey::from_pem(&pem).map_err(|error| error.to_string())?;
+            trusted = TrustedKey { trust_root: Some(Arc::clone(&root)), ..TrustedKey::always(key) };
+            FileSigner::Key(&trusted)
+        }
+        None => FileSigner::Certificate { root: &root, pending: None },
+    };
+    let verified = verify_file(&bundle, content, signer, now).map_err(|reason| reason.to_string())?;
+    match (request.identity.as_deref(), request.issuer.as_deref(), verified.identity()) {
+        (None, None, _) => Ok(()),
+        (Some(subject), Some(issuer), Some(found)) if found.subject == subject && found.issuer == issuer => Ok(()),
+        (_, _, found) => Err(format!("identity-mismatch: signed by {}", found.map(ToString::to_string).unwrap_or_default())),
+    }
+}
+
+/// A digest, where no file has that name.
+fn digest(text: &str) -> Option<Digest> {
+    if Path::new(text).exists() { None } else { text.parse().ok() }
+}
+
+fn read(path: &str) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{path}: {error}"))
+}
