@@ -4,14 +4,10 @@
 //! 2 that the arguments are wrong.
 #![expect(clippy::print_stderr, reason = "a command line tool says why it refuses")]
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode};
 
-use attestry_core::{
-    Digest, Timestamp,
-    crypto::PublicKey,
-    trust_root::{Demands, PUBLIC_GOOD, TrustRoot},
-    verify::{FileContent, FileSigner, TrustedKey, verify_file},
-};
+use attestry_core::{Digest, Timestamp, crypto::PublicKey, trust_root::PUBLIC_GOOD, verify::FileContent};
+use attestry_policy::{Demand, Signer};
 
 const USAGE: &str = "usage: attestry-conformance verify-bundle --bundle FILE \
     (--certificate-identity IDENTITY --certificate-oidc-issuer URL | --key PEM_FILE) [--trusted-root FILE] FILE_OR_DIGEST";
@@ -74,7 +70,7 @@ fn verify(request: &Request) -> Result<(), String> {
         Some(path) => read(path)?,
         None => PUBLIC_GOOD.into(),
     };
-    let root = Arc::new(TrustRoot::from_json(&root, Demands::default()).map_err(|error| error.to_string())?);
+    let root = String::from_utf8(root).map_err(|error| error.to_string())?;
     let bytes;
     let content = match digest(&request.file_or_digest) {
         Some(digest) => FileContent::Sha256(digest),
@@ -83,23 +79,19 @@ fn verify(request: &Request) -> Result<(), String> {
             FileContent::Bytes(&bytes)
         }
     };
-    let now = Timestamp::now();
-    let trusted;
-    let signer = match &request.key {
-        Some(path) => {
+    let key;
+    let signer = match (&request.key, &request.identity, &request.issuer) {
+        (Some(path), ..) => {
             let pem = String::from_utf8(read(path)?).map_err(|error| error.to_string())?;
-            let key = PublicKey::from_pem(&pem).map_err(|error| error.to_string())?;
-            trusted = TrustedKey { trust_root: Some(Arc::clone(&root)), ..TrustedKey::always(key) };
-            FileSigner::Key(&trusted)
+            key = PublicKey::from_pem(&pem).map_err(|error| error.to_string())?;
+            Signer::Key(&key)
         }
-        None => FileSigner::Certificate { root: &root, pending: None },
+        (None, Some(subject), Some(issuer)) => Signer::Identity { subject, issuer },
+        _ => return Err("no signer is named".to_owned()),
     };
-    let verified = verify_file(&bundle, content, signer, now).map_err(|reason| reason.to_string())?;
-    match (request.identity.as_deref(), request.issuer.as_deref(), verified.identity()) {
-        (None, None, _) => Ok(()),
-        (Some(subject), Some(issuer), Some(found)) if found.subject == subject && found.issuer == issuer => Ok(()),
-        (_, _, found) => Err(format!("identity-mismatch: signed by {}", found.map(ToString::to_string).unwrap_or_default())),
-    }
+    let demand = Demand { signer, trusted_root: Some(&root), predicate_type: None };
+    let verified = demand.verify_file(&bundle, content, Timestamp::now()).map_err(|errors| errors.to_string())?;
+    verified.map(drop).map_err(|reason| reason.to_string())
 }
 
 /// A digest, where no file has that name.

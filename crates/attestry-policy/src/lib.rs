@@ -9,7 +9,7 @@
 //! 2. [`compile`]: documents to one immutable [`PolicySet`], named by its digest. [`pattern`], [`condition`] and
 //!    [`base`] are the parts of it that match something.
 //! 3. [`review`]: what evidence is needed, and the verdict over it. [`mod@answer`]: what follows from the verdict.
-//!    [`mod@key_policy`]: what `verify --key` means as a policy.
+//!    [`mod@demand`]: what `verify --key` and `--identity` mean as a policy.
 //! 4. [`lint`]: what is allowed but probably not meant. [`cases`]: the format of policy test cases.
 //! 5. [`error`]: what is wrong with a document, with its place.
 
@@ -18,10 +18,10 @@ pub mod base;
 pub mod cases;
 pub mod compile;
 pub mod condition;
+pub mod demand;
 pub mod document;
 mod duration;
 pub mod error;
-pub mod key_policy;
 pub mod lint;
 pub mod pattern;
 pub mod review;
@@ -29,7 +29,7 @@ pub mod source;
 
 pub use answer::{NoPolicy, Strictness, answer};
 pub use compile::{Namespace, PolicySet};
+pub use demand::{Demand, Signer};
 pub use error::{PolicyErrors, Problem};
-pub use key_policy::key_policy;
 pub use review::{ReviewRequest, Session};
 pub use source::SourceFile;

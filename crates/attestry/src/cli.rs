@@ -5,13 +5,15 @@
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts write registry/repository[:tag][@digest]")]
 
 mod image;
+mod judge;
 mod local;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use image::{AttestArgs, DigestArgs, RegistryArgs, SignArgs, SignerArgs, StoredAs, TreeArgs, VerifyArgs};
+pub(crate) use image::{AttestArgs, DigestArgs, RegistryArgs, SignArgs, SignerArgs, StoredAs, TreeArgs};
+pub(crate) use judge::{DemandArgs, ExtractArgs, VerifyArgs};
 pub(crate) use local::{
     AuditCommand, AuditListArgs, AuditShowArgs, AuditSource, BaseAddArgs, BaseCheckArgs, BaseCommand, BaseStatusArgs,
     CompletionsArgs, DemoArgs, KeyAlgorithm, KeyCommand, KeyGenerateArgs, KeyImportArgs, KeyPublicArgs, PolicyCommand,
@@ -63,8 +65,10 @@ pub(crate) enum Command {
     Sign(SignArgs),
     /// Attest an SBOM, provenance or anything else about an image and store it beside the image
     Attest(AttestArgs),
-    /// Check an image against a policy or a key
+    /// Check an image or a file against policies, a key or an identity
     Verify(Box<VerifyArgs>),
+    /// Print a predicate, such as an SBOM, if it is verified
+    Extract(Box<ExtractArgs>),
     /// List what is stored beside an image, without verifying it
     Tree(TreeArgs),
     /// Test, lint and describe policy documents

@@ -5,7 +5,9 @@ mod attest;
 mod audit;
 mod base;
 mod completions;
+mod demand;
 mod demo;
+mod extract;
 mod key;
 mod policy;
 mod serve;
@@ -13,6 +15,7 @@ mod sign;
 mod subject;
 mod tree;
 mod verify;
+mod verify_file;
 
 use crate::cli::Command;
 use crate::environment::Environment;
@@ -34,6 +37,7 @@ pub(crate) fn run(command: &Command, environment: &Environment, output: &Output)
         Command::Sign(args) => sign::run(args, context),
         Command::Attest(args) => attest::run(args, context),
         Command::Verify(args) => verify::run(args, context),
+        Command::Extract(args) => extract::run(args, context),
         Command::Audit(command) => audit::run(command, context),
         Command::Tree(args) => tree::run(args, context),
         Command::Policy(command) => policy::run(command, context),

@@ -160,7 +160,11 @@ fn describe(proof: &Proof) -> String {
         }
     };
     part("by", proof.authority.clone());
-    part("key", proof.key_id.map(|key| key.to_string()));
+    // The key of a keyless signature lived for minutes and names nobody.
+    match &proof.identity {
+        Some(identity) => part("as", Some(format!("{} of {}", identity.subject, identity.issuer))),
+        None => part("key", proof.key_id.map(|key| key.to_string())),
+    }
     part("type", proof.predicate_type.clone());
     part("for", proof.platform.clone());
     part("at", proof.time.map(|time| time.to_string()));

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use attestry_core::API_VERSION;
-use attestry_core::predicate::PredicateFormat;
 use attestry_policy::{PolicyErrors, PolicySet, Problem, SourceFile};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report, Severity};
-use serde_json::json;
 
 use crate::exit::Failure;
 use crate::output::Paint;
@@ -76,30 +73,4 @@ pub(crate) fn render_one(
         Ok(()) => out,
         Err(_) => format!("{problem}\n"),
     }
-}
-
-/// What `verify --identity --issuer` means: one policy over everything, by the same path as any other.
-pub(crate) fn identity_policy(
-    subject: &str,
-    issuer: &str,
-    predicate_type: Option<&str>,
-) -> Result<PolicySet, PolicyErrors> {
-    let document = |kind: &str, name: &str, spec: serde_json::Value| {
-        let document = json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec});
-        SourceFile::new(format!("{kind}.yaml"), document.to_string())
-    };
-    let authorities = ["identity"];
-    let requirement = match predicate_type {
-        None => json!({"name": "signed", "signature": {"authorities": authorities}}),
-        Some(name) if PredicateFormat::from_short_name(name).is_some() => {
-            json!({"name": "attested", "attestation": {"types": [name], "authorities": authorities}})
-        }
-        Some(uri) => json!({"name": "attested", "attestation": {"predicateTypes": [uri], "authorities": authorities}}),
-    };
-    let keyless = json!({"issuer": issuer, "subject": {"exact": subject}, "trustRoot": "public-good"});
-    PolicySet::load(&[
-        document("TrustRoot", "public-good", json!({"publicGood": {}})),
-        document("Authority", "identity", json!({"keyless": keyless})),
-        document("ImagePolicy", "identity", json!({"match": {"images": ["**"]}, "require": [requirement]})),
-    ])
 }

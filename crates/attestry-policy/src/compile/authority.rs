@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use attestry_core::{
-    Timestamp,
+    Reason, ReasonCode, Timestamp,
     crypto::{KeyId, PublicKey},
     identity::{CLAIMS, Identity},
-    trust_root::{self, Demands},
+    trust_root::{self, Demands, LogProof},
+    verify::{FileContent, FileSigner, SignedFile, TrustedKey, Verified, verify_file},
 };
 use jiff::SignedDuration;
 
@@ -55,6 +56,21 @@ pub struct KeyAuthority {
 }
 
 impl KeyAuthority {
+    /// The key as verification takes it.
+    pub fn trusted(&self) -> TrustedKey {
+        TrustedKey {
+            key: self.key.clone(),
+            valid_from: self.valid_from,
+            valid_until: self.valid_until,
+            trust_root: self.trust_root.as_ref().map(|root| Arc::clone(&root.root)),
+            log: match self.transparency_log {
+                TransparencyLog::Optional => LogProof::None,
+                TransparencyLog::Promise => LogProof::Promise,
+                TransparencyLog::Required => LogProof::Inclusion,
+            },
+        }
+    }
+
     /// Whether `time` lies in the validity window.
     pub fn valid_at(&self, time: Timestamp) -> bool {
         self.valid_from.is_none_or(|from| from <= time) && self.valid_until.is_none_or(|until| time < until)
@@ -77,6 +93,20 @@ pub struct KeylessAuthority {
 }
 
 impl KeylessAuthority {
+    /// The verified signature, if the identity that it proves is the one that is named here.
+    pub fn admit<T>(&self, verified: Verified<T>) -> Result<Verified<T>, Reason> {
+        let attachment = verified.attachment();
+        match verified.identity() {
+            Some(identity) if self.names(identity) => Ok(verified),
+            Some(identity) => {
+                let message = format!("attachment {attachment} is signed by {identity}, which is not who is named");
+                let reason = Reason::new(ReasonCode::IdentityMismatch, message).with("attachment", attachment);
+                Err(reason.with("issuer", &identity.issuer).with("subject", &identity.subject))
+            }
+            None => Err(Reason::new(ReasonCode::IdentityMismatch, "the signature names no identity")),
+        }
+    }
+
     /// Whether a proven identity is the one that is named here: every pattern matches its whole text (attack 22).
     pub fn names(&self, identity: &Identity) -> bool {
         identity_fits(&self.issuer, &self.subject, &self.claims, identity)
@@ -117,6 +147,33 @@ impl Authority {
         }
     }
 
+    /// Verifies a bundle about a file that is no image.
+    pub fn verify_file(
+        &self,
+        bundle: &[u8],
+        file: FileContent<'_>,
+        now: Timestamp,
+    ) -> Result<Verified<SignedFile>, Reason> {
+        if let Some(root) = self.trust_root().filter(|root| root.stale(now)) {
+            return Err(root.stale_reason());
+        }
+        match &self.kind {
+            AuthorityKind::Key(key) => verify_file(bundle, file, FileSigner::Key(&key.trusted()), now),
+            AuthorityKind::Keyless(keyless) => {
+                let signer = FileSigner::Certificate { root: &keyless.trust_root.root, pending: keyless.pending_log };
+                verify_file(bundle, file, signer, now).and_then(|verified| keyless.admit(verified))
+            }
+        }
+    }
+
+    /// The trust root that it stands on, if any.
+    pub fn trust_root(&self) -> Option<&TrustRoot> {
+        match &self.kind {
+            AuthorityKind::Key(key) => key.trust_root.as_deref(),
+            AuthorityKind::Keyless(keyless) => Some(&keyless.trust_root),
+        }
+    }
+
     /// The key, if it is one.
     pub fn key(&self) -> Option<&KeyAuthority> {
         match &self.kind {
@@ -145,6 +202,20 @@ pub struct TrustRoot {
     pub refresh_by: Option<Timestamp>,
     /// Where it is written.
     pub place: Place,
+}
+
+impl TrustRoot {
+    /// Whether it was to be refreshed by now.
+    pub fn stale(&self, now: Timestamp) -> bool {
+        self.refresh_by.is_some_and(|time| time <= now)
+    }
+
+    /// Why nothing can be said by it any more (attack 19).
+    pub fn stale_reason(&self) -> Reason {
+        let since = self.refresh_by.map(|time| time.to_string()).unwrap_or_default();
+        let message = format!("trust root {} was to be refreshed by {since}", self.name);
+        Reason::new(ReasonCode::TrustRootStale, message).with("trustRoot", &self.name)
+    }
 }
 
 impl Compiler {

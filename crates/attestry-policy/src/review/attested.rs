@@ -16,7 +16,7 @@ use attestry_core::{
     review::{Proof, ProvenIdentity},
     statement::Statement,
     trust_root::LogProof,
-    verify::{Candidate, Reading, SubjectDigests, TrustedKey, Verified},
+    verify::{Candidate, Reading, SubjectDigests, Verified},
 };
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -27,11 +27,10 @@ use super::{
 };
 use crate::{
     compile::{
-        Attestation, Authority, AuthorityId, AuthorityKind, KeyAuthority, KeylessAuthority, PolicySet, PredicateTypes,
-        Provenance, Revoked, Signature, TrustRoot, identity_fits,
+        Attestation, Authority, AuthorityId, AuthorityKind, KeylessAuthority, PolicySet, PredicateTypes, Provenance,
+        Revoked, Signature, identity_fits,
     },
     condition::{Condition, ImageFacts},
-    document::TransparencyLog,
     pattern::Pattern,
 };
 
@@ -186,21 +185,10 @@ impl Attested<'_> {
 
     /// Authorities that cannot be asked: what they would say is not known (attack 19).
     fn stale_roots(&self, want: &Want<'_>) -> Vec<Reason> {
-        let roots: BTreeMap<&str, &TrustRoot> = (want.authorities.iter())
-            .filter_map(|authority| trust_root(authority))
-            .filter(|root| self.stale(root))
-            .map(|root| (root.name.as_str(), root))
-            .collect();
-        let reason = |(name, root): (&str, &TrustRoot)| {
-            let since = root.refresh_by.map(|time| time.to_string()).unwrap_or_default();
-            let message = format!("trust root {name} was to be refreshed by {since}");
-            Reason::new(ReasonCode::TrustRootStale, message).with("trustRoot", name)
-        };
-        roots.into_iter().map(reason).collect()
-    }
-
-    fn stale(&self, root: &TrustRoot) -> bool {
-        root.refresh_by.is_some_and(|time| time <= self.now)
+        let roots = want.authorities.iter().filter_map(|authority| authority.trust_root());
+        let stale: BTreeMap<&str, Reason> =
+            roots.filter(|root| root.stale(self.now)).map(|root| (root.name.as_str(), root.stale_reason())).collect();
+        stale.into_values().collect()
     }
 
     /// Facts about the image that a condition asks for, or what must be read to have them.
@@ -251,11 +239,11 @@ impl Attested<'_> {
         }
         let mut accepted = Vec::new();
         let mut reasons = Vec::new();
-        let fresh = |authority: &&Arc<Authority>| trust_root(authority).is_none_or(|root| !self.stale(root));
+        let fresh = |authority: &&Arc<Authority>| authority.trust_root().is_none_or(|root| !root.stale(self.now));
         let authorities: Vec<&Arc<Authority>> = want.authorities.iter().filter(fresh).collect();
         for authority in authorities {
             let verified = match &authority.kind {
-                AuthorityKind::Key(trusted) => candidate.verify(&by_key(trusted), self.now),
+                AuthorityKind::Key(trusted) => candidate.verify(&trusted.trusted(), self.now),
                 AuthorityKind::Keyless(keyless) => self.keyless(candidate, key, keyless),
             };
             let accept = |verified| self.accept_verified(&verified, authority, want, facts, digest);
@@ -277,16 +265,7 @@ impl Attested<'_> {
         let memo_key = (key.clone(), authority.trust_root.name.clone(), authority.pending_log);
         let verify = || candidate.verify_keyless(&authority.trust_root.root, authority.pending_log, self.now);
         let verified = self.memo.keyless.entry(memo_key).or_insert_with(verify).clone()?;
-        match verified.identity() {
-            Some(identity) if authority.names(identity) => Ok(verified),
-            Some(identity) => {
-                let attachment = verified.attachment();
-                let message = format!("attachment {attachment} is signed by {identity}, which is not who is named");
-                let reason = Reason::new(ReasonCode::IdentityMismatch, message).with("attachment", attachment);
-                Err(reason.with("issuer", &identity.issuer).with("subject", &identity.subject))
-            }
-            None => Err(Reason::new(ReasonCode::IdentityMismatch, "the signature names no identity")),
-        }
+        authority.admit(verified)
     }
 
     fn accept_verified(
@@ -299,7 +278,7 @@ impl Attested<'_> {
     ) -> Result<Accepted, Reason> {
         let spared = self.not_revoked(verified)?;
         let (fresh, mut details) = self.satisfies(verified, want, facts)?;
-        let root = trust_root(authority);
+        let root = authority.trust_root();
         match verified.log() {
             LogProof::None => {}
             LogProof::Promise => details.extend([("log".to_owned(), "promise".to_owned())]),
@@ -410,28 +389,6 @@ impl Attested<'_> {
             return Err(Reason::new(ReasonCode::EvidenceTooOld, message).with("time", time));
         }
         Ok(deadline)
-    }
-}
-
-fn by_key(key: &KeyAuthority) -> TrustedKey {
-    TrustedKey {
-        key: key.key.clone(),
-        valid_from: key.valid_from,
-        valid_until: key.valid_until,
-        trust_root: key.trust_root.as_ref().map(|root| Arc::clone(&root.root)),
-        log: match key.transparency_log {
-            TransparencyLog::Optional => LogProof::None,
-            TransparencyLog::Promise => LogProof::Promise,
-            TransparencyLog::Required => LogProof::Inclusion,
-        },
-    }
-}
-
-/// The trust root that an authority stands on, if any.
-fn trust_root(authority: &Authority) -> Option<&TrustRoot> {
-    match &authority.kind {
-        AuthorityKind::Key(key) => key.trust_root.as_deref(),
-        AuthorityKind::Keyless(keyless) => Some(&keyless.trust_root),
     }
 }
 

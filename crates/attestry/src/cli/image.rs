@@ -1,4 +1,4 @@
-//! Commands that name an image: sign, attest, verify.
+//! Commands that write beside an image or list what lies there: sign, attest, tree.
 
 use clap::{ArgGroup, Args, ValueEnum};
 
@@ -107,54 +107,6 @@ pub(crate) struct AttestArgs {
     pub(crate) digest: DigestArgs,
     #[command(flatten)]
     pub(crate) signer: SignerArgs,
-    #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
-}
-
-/// `verify`.
-#[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new("demand").required(true).args(["policy", "key", "identity"]))]
-#[command(after_help = "\
-Examples:
-  attestry verify registry.example/app@sha256:DIGEST --key release.pub
-  attestry verify registry.example/app:1.2 --policy policies/production --namespace shop-eu
-
-The exit code is 0 for trusted, 1 for untrusted and 3 where something needed could not be read.")]
-pub(crate) struct VerifyArgs {
-    /// The image: registry/repository[:tag][@sha256:DIGEST]
-    pub(crate) image: String,
-    /// Judge by the policy documents of this directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) policy: Option<File>,
-    /// The namespace that the image is to run in
-    #[arg(long, value_name = "NAME", requires = "policy")]
-    pub(crate) namespace: Option<String>,
-    /// A label of that namespace
-    #[arg(long = "namespace-label", value_name = "NAME=VALUE", requires = "namespace", value_parser = key_value)]
-    pub(crate) namespace_labels: Vec<(String, String)>,
-    /// Count policies of mode Warn and Audit as well
-    #[arg(long, requires = "policy")]
-    pub(crate) strict: bool,
-    /// Ask for a signature by this public key
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Option<File>,
-    /// Ask for a signature by this certificate identity, given in full; this version verifies no certificates, so
-    /// nothing is trusted by it yet
-    #[arg(long, value_name = "SUBJECT", requires = "issuer")]
-    pub(crate) identity: Option<String>,
-    /// The issuer of that identity, given in full
-    #[arg(long, value_name = "URL", requires = "identity")]
-    pub(crate) issuer: Option<String>,
-    /// Ask for an attestation of this type instead of a signature: spdx, cyclonedx, slsaprovenance, vuln, openvex or
-    /// a URI
-    #[arg(long = "type", value_name = "TYPE", conflicts_with = "policy")]
-    pub(crate) predicate_type: Option<String>,
-    /// Judge saved evidence; no registry is asked
-    #[arg(long, value_name = "FILE", conflicts_with = "save_evidence")]
-    pub(crate) evidence: Option<File>,
-    /// Save what was read, so that it can be judged again without the registry
-    #[arg(long, value_name = "FILE")]
-    pub(crate) save_evidence: Option<File>,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }

@@ -5,11 +5,12 @@ use attestry_core::{Evidence, Reference, Review, Timestamp};
 use attestry_oci::Budget;
 use attestry_policy::{Namespace, NoPolicy, PolicySet, ReviewRequest, Session, Strictness};
 use serde::Serialize;
+use std::path::Path;
 
-use super::Context;
-use crate::cli::VerifyArgs;
+use super::{Context, demand};
+use crate::cli::{DemandArgs, RegistryArgs, VerifyArgs};
 use crate::exit::{Exit, Failure};
-use crate::{explain, files, keys, policies, registry};
+use crate::{explain, files, registry};
 
 /// Saved evidence holds its documents in base64: the default byte budget of a collection, a third more.
 pub(super) const MAX_EVIDENCE: u64 = 384 << 20;
@@ -25,24 +26,17 @@ struct Verification<'a> {
 }
 
 pub(super) fn run(args: &VerifyArgs, context: Context<'_>) -> Result<Exit, Failure> {
-    let reference = registry::reference(&args.image)?;
-    let policies = policy_set(args, context)?;
-    let namespace = args.namespace.as_ref().map(|name| Namespace {
-        name: name.clone(),
-        // Without a label on the command line the labels are not known, rather than none.
-        labels: (!args.namespace_labels.is_empty()).then(|| args.namespace_labels.iter().cloned().collect()),
-    });
-    let request = ReviewRequest { repository: reference.repository().clone(), namespace };
-    let mut session = policies.session(&request, Timestamp::now());
-
-    let evidence = match &args.evidence {
-        Some(path) => saved(&reference, &files::read(path, MAX_EVIDENCE)?, path)?,
-        None => collect(args, &reference, &mut session, context)?,
-    };
+    if let (Some(file), Some(bundle)) = (&args.file, &args.bundle) {
+        return super::verify_file::run(file, bundle, &args.demand, context);
+    }
+    let image = args.image.as_deref().ok_or_else(|| Failure::usage("name an image, or a file with --file"))?;
+    let reference = registry::reference(image)?;
+    let policies = demand::policy_set(&args.demand, args.predicate_type.as_deref(), context)?;
+    let (review, evidence) =
+        judge(&reference, &policies, &args.demand, args.evidence.as_deref(), &args.registry, context)?;
     if let Some(path) = &args.save_evidence {
         files::write(path, &evidence.to_bytes())?;
     }
-    let review = session.review(&evidence);
     let strictness = if args.strict { Strictness::Strict } else { Strictness::AsWritten };
     let answer = attestry_policy::answer(&review, &reference, Use::Advice, NoPolicy::Deny, strictness);
 
@@ -54,6 +48,29 @@ pub(super) fn run(args: &VerifyArgs, context: Context<'_>) -> Result<Exit, Failu
     Ok(exit(&answer))
 }
 
+/// The review of an image, over saved evidence or over what its registry has.
+pub(super) fn judge(
+    reference: &Reference,
+    policies: &PolicySet,
+    demand: &DemandArgs,
+    saved_evidence: Option<&Path>,
+    registry: &RegistryArgs,
+    context: Context<'_>,
+) -> Result<(Review, Evidence), Failure> {
+    let namespace = demand.namespace.as_ref().map(|name| Namespace {
+        name: name.clone(),
+        // Without a label on the command line the labels are not known, rather than none.
+        labels: (!demand.namespace_labels.is_empty()).then(|| demand.namespace_labels.iter().cloned().collect()),
+    });
+    let request = ReviewRequest { repository: reference.repository().clone(), namespace };
+    let mut session = policies.session(&request, Timestamp::now());
+    let evidence = match saved_evidence {
+        Some(path) => saved(reference, &files::read(path, MAX_EVIDENCE)?, path)?,
+        None => collect(registry, reference, &mut session, context)?,
+    };
+    Ok((session.review(&evidence), evidence))
+}
+
 /// The exit code follows the answer, which knows modes and strictness; the verdict does not.
 fn exit(answer: &Answer) -> Exit {
     match (answer.allowed, answer.undeterminable) {
@@ -63,38 +80,13 @@ fn exit(answer: &Answer) -> Exit {
     }
 }
 
-/// What is demanded: a directory of policies, or the one policy that `--key` or `--identity` stands for.
-fn policy_set(args: &VerifyArgs, context: Context<'_>) -> Result<PolicySet, Failure> {
-    if let Some(directory) = &args.policy {
-        return policies::load(directory, context.output.paint);
-    }
-    let predicate_type = args.predicate_type.as_deref();
-    let set = match (&args.key, &args.identity, &args.issuer) {
-        (Some(path), ..) => {
-            let key = keys::public(path)?;
-            if attestry_sign::example_keys::is_example_key(&key.id()) {
-                context
-                    .output
-                    .warning("this is an example key, whose private half is public: anybody can sign with it");
-            }
-            attestry_policy::key_policy(&key, predicate_type)
-        }
-        (None, Some(subject), Some(issuer)) => policies::identity_policy(subject, issuer, predicate_type),
-        _ => return Err(Failure::usage("say what is demanded: --policy DIR, --key FILE, or --identity with --issuer")),
-    };
-    set.map_err(|errors| {
-        let problems: Vec<String> = errors.problems().iter().map(|problem| problem.message.clone()).collect();
-        Failure::usage(problems.join("; "))
-    })
-}
-
 fn collect(
-    args: &VerifyArgs,
+    args: &RegistryArgs,
     reference: &Reference,
     session: &mut Session<&PolicySet>,
     context: Context<'_>,
 ) -> Result<Evidence, Failure> {
-    let client = registry::client(&args.registry, context.environment, reference.repository())?;
+    let client = registry::client(args, context.environment, reference.repository())?;
     let progress = context.output.progress(format!("reading what is known of {reference}"));
     let evidence = registry::block_on(async {
         let budget = Budget::default();
@@ -109,7 +101,7 @@ fn collect(
 }
 
 /// Saved evidence, which must be about the image that was named.
-pub(super) fn saved(reference: &Reference, bytes: &[u8], path: &std::path::Path) -> Result<Evidence, Failure> {
+pub(super) fn saved(reference: &Reference, bytes: &[u8], path: &Path) -> Result<Evidence, Failure> {
     let evidence = Evidence::from_bytes(bytes)
         .map_err(|error| anyhow::Error::from(error).context(format!("{} is no saved evidence", path.display())))?;
     let repository_fits = evidence.repository == *reference.repository();
