@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    Digest,
     crypto::KeyId,
     envelope::{EnvelopeError, EnvelopeJson, UnverifiedEnvelope, decode_base64},
     strict_json::{self, StrictJsonError},
@@ -23,6 +24,8 @@ pub const BUNDLE_TYPES: [&str; 4] =
 pub const MAX_BUNDLE: usize = 16 << 20;
 /// How much of it may lie outside the payload.
 pub const MAX_OUTSIDE_PAYLOAD: usize = 1 << 20;
+/// The one digest of a message that is understood, as the protobuf enum names it.
+const SHA256: &str = "SHA2_256";
 /// How many log entries, and how many timestamps, one signature may carry.
 pub const MAX_PROOFS: usize = 32;
 /// How many certificates may come along.
@@ -253,9 +256,7 @@ fn read_message(json: &MessageJson) -> Result<UnverifiedMessage, BundleError> {
     let signature = decode_base64(&json.signature).filter(|s| !s.is_empty()).ok_or(BundleError::Message)?;
     let digest = match &json.message_digest {
         None => None,
-        Some(digest) if digest.algorithm == "SHA2_256" => {
-            Some(decode_base64(&digest.digest).ok_or(BundleError::Message)?)
-        }
+        Some(digest) if digest.algorithm == SHA256 => Some(decode_base64(&digest.digest).ok_or(BundleError::Message)?),
         Some(_) => return Err(BundleError::Message),
     };
     Ok(UnverifiedMessage { signature, digest })
@@ -268,20 +269,58 @@ pub fn key_hint(key: &KeyId) -> String {
 
 /// A v0.3 bundle of an envelope signed by a key, without log entry or timestamp.
 pub fn key_bundle(key: &KeyId, envelope: &EnvelopeJson) -> Vec<u8> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Out<'a> {
-        media_type: &'static str,
-        verification_material: OutMaterial,
-        dsse_envelope: &'a EnvelopeJson,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct OutMaterial {
-        public_key: PublicKeyJson,
-    }
+    written(key, OutContent::DsseEnvelope(envelope))
+}
+
+/// A v0.3 bundle of a signature over a file by a key, without log entry or timestamp.
+pub fn key_message_bundle(key: &KeyId, file: &Digest, signature: &[u8]) -> Vec<u8> {
+    written(
+        key,
+        OutContent::MessageSignature(OutMessage {
+            message_digest: OutMessageDigest { algorithm: SHA256, digest: STANDARD.encode(file.as_bytes()) },
+            signature: STANDARD.encode(signature),
+        }),
+    )
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Out<'a> {
+    media_type: &'static str,
+    verification_material: OutMaterial,
+    #[serde(flatten)]
+    content: OutContent<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OutMaterial {
+    public_key: PublicKeyJson,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum OutContent<'a> {
+    DsseEnvelope(&'a EnvelopeJson),
+    MessageSignature(OutMessage),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OutMessage {
+    message_digest: OutMessageDigest,
+    signature: String,
+}
+
+#[derive(Serialize)]
+struct OutMessageDigest {
+    algorithm: &'static str,
+    digest: String,
+}
+
+fn written(key: &KeyId, content: OutContent<'_>) -> Vec<u8> {
     let verification_material = OutMaterial { public_key: PublicKeyJson { hint: key_hint(key) } };
-    let out = Out { media_type: BUNDLE_V03, verification_material, dsse_envelope: envelope };
+    let out = Out { media_type: BUNDLE_V03, verification_material, content };
     // Plain strings only: writing into memory cannot fail.
     serde_json::to_vec(&out).expect("a bundle is plain JSON")
 }
@@ -290,7 +329,7 @@ pub fn key_bundle(key: &KeyId, envelope: &EnvelopeJson) -> Vec<u8> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::{Digest, envelope::IN_TOTO};
+    use crate::envelope::IN_TOTO;
 
     fn sample() -> String {
         let envelope = EnvelopeJson::new(IN_TOTO, b"{}", b"sig");
@@ -303,6 +342,16 @@ mod tests {
         assert_eq!(bundle.material.signer, UnverifiedSigner::Hint(key_hint(&Digest::of("key"))));
         assert!(bundle.material.log_entries.is_empty() && bundle.material.timestamps.is_empty());
         assert!(matches!(bundle.content, Content::Envelope(e) if e.payload == b"{}" && e.signatures == [b"sig"]));
+    }
+
+    #[test]
+    fn a_message_signature_is_read_back() {
+        let bytes = key_message_bundle(&Digest::of("key"), &Digest::of("file"), b"sig");
+        let Content::Message(message) = UnverifiedBundle::parse(&bytes).unwrap().content else { panic!("a message") };
+        assert_eq!(message.signature, b"sig");
+        assert_eq!(message.digest.as_deref(), Some(&Digest::of("file").as_bytes()[..]));
+        let other = String::from_utf8(bytes).unwrap().replace("SHA2_256", "SHA2_512");
+        assert_eq!(UnverifiedBundle::parse(other.as_bytes()).unwrap_err(), BundleError::Message);
     }
 
     #[test]

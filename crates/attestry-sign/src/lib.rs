@@ -7,6 +7,7 @@
 //! 2. [`key_files`]: `NAME.key` and `NAME.pub` on disk.
 //! 3. [`predicate`]: what is attested, checked before it is signed.
 //! 4. [`attest`]: from a statement to the bytes that are attached, verified before they leave.
+//!    [`file`]: the same for a file that is no image.
 //! 5. [`checkpoint`]: the key that signs the decision log's checkpoints.
 //! 6. [`example_keys`]: the published keys that are refused.
 //!
@@ -16,6 +17,7 @@ pub mod attest;
 pub mod checkpoint;
 pub mod error;
 pub mod example_keys;
+pub mod file;
 pub mod key;
 pub mod key_files;
 pub mod predicate;
@@ -23,6 +25,7 @@ pub mod predicate;
 pub use attest::SignedAttachment;
 pub use checkpoint::CheckpointSigner;
 pub use error::Error;
+pub use file::sign_file;
 pub use key::{Algorithm, SigningKey};
 pub use key_files::{read_key_file, write_key_pair};
 pub use predicate::Predicate;
