@@ -19,7 +19,7 @@ pub use authority::{AuthoritySpec, KeySpec, KeylessSpec, LogDemand, PublicGood, 
 pub use catalog::{BaseCatalogSpec, BaseSpec, BuildSpec, OwnerSpec, PlatformSpec, Status};
 pub use policy::{
     AttestationSpec, BaseImageSpec, BaseProof, ImagePolicySpec, MatchSpec, NamespacesSpec, PlatformRule,
-    ProvenanceSpec, RequirementSpec, SignatureSpec,
+    ProvenanceSpec, RepositoryRule, RequirementSpec, SignatureSpec,
 };
 pub use revocation::{IdentitySpec, RevocationEntrySpec, RevocationSpec};
 pub use schema::schema;

@@ -22,7 +22,7 @@ use crate::{
     condition::Condition,
     document::{
         AttestationSpec, BaseImageSpec, BaseProof, ImagePolicySpec, MatchSpec, PatternSpec, PlatformRule,
-        ProvenanceSpec, RequirementSpec, SignatureSpec, Status,
+        ProvenanceSpec, RepositoryRule, RequirementSpec, SignatureSpec, Status,
     },
     error::suggest,
     pattern::{Glob, Pattern},
@@ -188,6 +188,8 @@ pub struct Signature {
     pub authorities: Vec<Arc<Authority>>,
     /// How many distinct ones: from 1 to the number of distinct keys and identities among them.
     pub threshold: usize,
+    /// Whether the statement must name the image's repository.
+    pub repository: RepositoryRule,
 }
 
 /// An attestation of a wanted type by one of the authorities.
@@ -413,7 +415,7 @@ impl Compiler {
             let hint = "the same key or identity under two names counts once";
             self.push(at.problem(message).hint(hint));
         }
-        Some(RequirementKind::Signature(Signature { authorities, threshold }))
+        Some(RequirementKind::Signature(Signature { authorities, threshold, repository: spec.repository }))
     }
 
     fn attestation(&mut self, spec: &AttestationSpec, known: &Known<'_>, at: &At<'_>) -> Option<RequirementKind> {

@@ -111,6 +111,25 @@ pub struct SignatureSpec {
     #[serde(default = "one")]
     #[schemars(range(min = 1))]
     pub threshold: u32,
+    /// Whether the signed statement must also name the repository that the image is taken from.
+    #[serde(default, skip_serializing_if = "RepositoryRule::is_any")]
+    pub repository: RepositoryRule,
+}
+
+/// What a signature must say about the repository. The digest decides either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+pub enum RepositoryRule {
+    /// Nothing: an image may be copied together with its signatures.
+    #[default]
+    Any,
+    /// That it is this one.
+    Same,
+}
+
+impl RepositoryRule {
+    fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
 }
 
 fn one() -> u32 {

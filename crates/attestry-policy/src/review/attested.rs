@@ -9,7 +9,7 @@ use std::{
 };
 
 use attestry_core::{
-    Digest, Evidence, Needs, Reason, ReasonCode, Timestamp,
+    Digest, Evidence, Needs, Reason, ReasonCode, Repository, Timestamp,
     attachment::{Attachment, Attachments, Form},
     evidence::Layout,
     predicate::{COSIGN_SIGN, stated_time},
@@ -31,6 +31,7 @@ use crate::{
         Revoked, Signature, identity_fits,
     },
     condition::{Condition, ImageFacts},
+    document::RepositoryRule,
     pattern::Pattern,
 };
 
@@ -47,7 +48,7 @@ pub(super) struct Want<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wanted<'a> {
     /// Somebody signed the image: only `https://sigstore.dev/cosign/sign/v1` counts (attack 10).
-    Signature,
+    Signature { repository: RepositoryRule },
     /// A predicate of these types for which the condition holds.
     Attestation { types: &'a PredicateTypes, condition: Option<&'a Condition> },
     /// SLSA provenance by these builders from these sources.
@@ -56,8 +57,8 @@ pub(super) enum Wanted<'a> {
 
 impl<'a> From<&'a Signature> for Want<'a> {
     fn from(signature: &'a Signature) -> Self {
-        let Signature { authorities, threshold } = signature;
-        Self { kind: Wanted::Signature, authorities, threshold: *threshold, max_age: None }
+        let Signature { authorities, threshold, repository } = signature;
+        Self { kind: Wanted::Signature { repository: *repository }, authorities, threshold: *threshold, max_age: None }
     }
 }
 
@@ -78,14 +79,14 @@ impl<'a> From<&'a Provenance> for Want<'a> {
 impl Want<'_> {
     fn layout(&self) -> Layout {
         match self.kind {
-            Wanted::Signature => Layout::LegacySignatures,
+            Wanted::Signature { .. } => Layout::LegacySignatures,
             Wanted::Attestation { .. } | Wanted::Provenance { .. } => Layout::LegacyAttestations,
         }
     }
 
     fn covers(&self, predicate_type: &str) -> bool {
         match self.kind {
-            Wanted::Signature => predicate_type == COSIGN_SIGN,
+            Wanted::Signature { .. } => predicate_type == COSIGN_SIGN,
             Wanted::Attestation { types, .. } => types.covers(predicate_type),
             Wanted::Provenance { .. } => {
                 attestry_core::predicate::PredicateFormat::SlsaProvenance.covers(predicate_type)
@@ -95,7 +96,7 @@ impl Want<'_> {
 
     fn missing(&self, digest: Digest) -> Reason {
         match self.kind {
-            Wanted::Signature => Reason::new(ReasonCode::SignatureMissing, format!("{digest} has no signature")),
+            Wanted::Signature { .. } => Reason::new(ReasonCode::SignatureMissing, format!("{digest} has no signature")),
             Wanted::Attestation { types, .. } => Reason::new(
                 ReasonCode::AttestationMissing,
                 format!("{digest} has no attestation of type {}", names(types)),
@@ -361,12 +362,28 @@ impl Attested<'_> {
             (Wanted::Provenance { builders, sources }, Some(value), _) => {
                 details = built_by(value, builders, sources, attachment)?;
             }
+            (Wanted::Signature { repository: RepositoryRule::Same }, ..) => {
+                self.names_repository(statement, attachment)?
+            }
             (Wanted::Attestation { condition: Some(condition), .. }, _, Some(facts)) => {
                 holds(condition, statement, facts, attachment)?;
             }
             _ => {}
         }
         Ok((deadline, details))
+    }
+
+    /// A signature that was made for a copy of the image elsewhere does not count where policy binds the two
+    /// (attack 3).
+    fn names_repository(&self, statement: &Statement, attachment: Digest) -> Result<(), Reason> {
+        let here = &self.evidence.repository;
+        let names: Vec<&str> = statement.subjects.iter().filter_map(|subject| subject.name.as_deref()).collect();
+        if names.iter().any(|name| name.parse::<Repository>().is_ok_and(|named| named == *here)) {
+            return Ok(());
+        }
+        let named = attestry_core::reason::clean(names.first().unwrap_or(&"no repository"), 256);
+        let message = format!("attachment {attachment} names {named}, not {here}");
+        Err(Reason::new(ReasonCode::SubjectMismatch, message).with("attachment", attachment))
     }
 
     /// `maxAge` counts from the earlier of the proven time and the time that the predicate states, where that one

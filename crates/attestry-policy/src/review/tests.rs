@@ -350,6 +350,18 @@ fn policies_select_and_combine() {
 }
 
 #[test]
+fn attack_03_a_signature_made_for_another_repository() {
+    let mut world = World::image();
+    world.attach(1, COSIGN_SIGN, "{}");
+    let bound =
+        load(&[key("release", 1), policy("- {name: signed, signature: {authorities: [release], repository: Same}}")]);
+    check(&bound, &world.evidence, Verdict::Trusted, None);
+    // The same evidence beside a copy of the image.
+    world.evidence.repository = "registry.example/copy".parse().unwrap();
+    check(&bound, &world.evidence, Verdict::Untrusted, Some(ReasonCode::SubjectMismatch));
+}
+
+#[test]
 fn a_signature_by_key_names_no_identity() {
     let keyless = "apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {name: release}\nspec: {keyless: {issuer: \"https://issuer.example\", subject: {exact: \"https://a.example/b\"}, trustRoot: root}}\n---\napiVersion: attestry.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: root}\nspec: {publicGood: {}}\n";
     let set = load(&[keyless.to_owned(), policy("- {name: signed, signature: {authorities: [release]}}")]);
