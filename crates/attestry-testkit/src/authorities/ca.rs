@@ -1,0 +1,1 @@
+//! A certificate authority in the shape of Fulcio.
