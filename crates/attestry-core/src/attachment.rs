@@ -11,7 +11,8 @@ use crate::{
     Digest, Evidence, Need, Needs, Reason, ReasonCode,
     evidence::{BlobRole, Layout, Listed},
     legacy::{
-        CERTIFICATE_ANNOTATION, DSSE_LAYER, LOG_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING, TIMESTAMP_ANNOTATION,
+        CERTIFICATE_ANNOTATION, CHAIN_ANNOTATION, DSSE_LAYER, LOG_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING,
+        TIMESTAMP_ANNOTATION,
     },
     manifest::{Descriptor, ImageManifest, Manifest},
 };
@@ -35,7 +36,7 @@ pub struct Attachment {
 }
 
 /// What an attachment's blob is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// A Sigstore bundle.
     Bundle,
@@ -45,17 +46,19 @@ pub enum Form {
     Envelope(LegacyMaterial),
 }
 
-/// What a legacy layer's annotations carry.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a legacy layer's annotations carry, as they were written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct LegacyMaterial {
     /// base64 signature over the payload; empty on envelopes.
     pub signature: String,
     /// PEM certificate of the signer.
     pub certificate: Option<String>,
-    /// Whether a log entry comes along.
-    pub has_log_entry: bool,
-    /// Whether a timestamp comes along.
-    pub has_timestamp: bool,
+    /// PEM certificates between it and a root, and often the root.
+    pub chain: Option<String>,
+    /// JSON of a Rekor v1 entry with its promise.
+    pub log_entry: Option<String>,
+    /// JSON around an RFC 3161 response.
+    pub timestamp: Option<String>,
 }
 
 /// What the evidence holds of one subject's attachments.
@@ -185,8 +188,9 @@ impl LegacyMaterial {
         Self {
             signature: get(SIGNATURE_ANNOTATION).cloned().unwrap_or_default(),
             certificate: get(CERTIFICATE_ANNOTATION).cloned(),
-            has_log_entry: get(LOG_ANNOTATION).is_some(),
-            has_timestamp: get(TIMESTAMP_ANNOTATION).is_some(),
+            chain: get(CHAIN_ANNOTATION).cloned(),
+            log_entry: get(LOG_ANNOTATION).cloned(),
+            timestamp: get(TIMESTAMP_ANNOTATION).cloned(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
     crypto::KeyId,
@@ -13,40 +14,65 @@ use crate::{
 
 /// The media type that is written, and the artifact type of its manifest.
 pub const BUNDLE_V03: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const BUNDLE_V01: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
+const BUNDLE_V02: &str = "application/vnd.dev.sigstore.bundle+json;version=0.2";
 /// Every media type that is read.
-pub const BUNDLE_TYPES: [&str; 4] = [
-    "application/vnd.dev.sigstore.bundle+json;version=0.1",
-    "application/vnd.dev.sigstore.bundle+json;version=0.2",
-    "application/vnd.dev.sigstore.bundle+json;version=0.3",
-    BUNDLE_V03,
-];
+pub const BUNDLE_TYPES: [&str; 4] =
+    [BUNDLE_V01, BUNDLE_V02, "application/vnd.dev.sigstore.bundle+json;version=0.3", BUNDLE_V03];
 /// How large a bundle may be; SBOMs are large.
 pub const MAX_BUNDLE: usize = 16 << 20;
 /// How much of it may lie outside the payload.
 pub const MAX_OUTSIDE_PAYLOAD: usize = 1 << 20;
-const MAX_CHAIN: usize = 8;
+/// How many log entries, and how many timestamps, one signature may carry.
+pub const MAX_PROOFS: usize = 32;
+/// How many certificates may come along.
+pub const MAX_CHAIN: usize = 8;
 
 /// A bundle as it was received. Nothing in it has been verified.
 #[derive(Debug, Clone)]
 pub struct UnverifiedBundle {
-    /// What it says about its signer.
-    pub material: Material,
-    /// Number of transparency log entries that it carries.
-    pub log_entries: usize,
-    /// Number of RFC 3161 timestamps that it carries.
-    pub timestamps: usize,
+    /// What came along to prove the signature.
+    pub material: UnverifiedMaterial,
     /// What was signed.
     pub content: Content,
 }
 
-/// What a bundle says about its signer.
+/// Everything that came along to prove a signature, in one form for bundles and legacy layers.
+///
+/// Log entries and timestamps are kept as they were written: they are read only under a trust root.
+#[derive(Debug, Clone)]
+pub struct UnverifiedMaterial {
+    /// What is said about the signer.
+    pub signer: UnverifiedSigner,
+    /// Entries of transparency logs, each in the JSON form of `TransparencyLogEntry` (sigstore_rekor.proto).
+    pub log_entries: Vec<Box<RawValue>>,
+    /// RFC 3161 responses in base64.
+    pub timestamps: Vec<String>,
+    /// Which shape it must have.
+    pub version: MaterialVersion,
+}
+
+/// What the shape of the material must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaterialVersion {
+    /// Bundles v0.1: every log entry has a promise.
+    V01,
+    /// Bundles v0.2: every log entry has an inclusion proof.
+    V02,
+    /// Bundles v0.3: as v0.2, with a single certificate.
+    V03,
+    /// The annotations of a legacy layer: a promise, no proof.
+    Legacy,
+}
+
+/// What is said about the signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Material {
-    /// A key that is known otherwise. The hint proves nothing.
-    PublicKey {
-        /// Free text; cosign and attestry write base64 of SHA-256 of the SPKI.
-        hint: String,
-    },
+pub enum UnverifiedSigner {
+    /// Nothing.
+    Unknown,
+    /// A key that is known otherwise. The hint proves nothing: cosign and attestry write base64 of SHA-256 of the
+    /// SPKI.
+    Hint(String),
     /// Certificates in DER, leaf first.
     Certificates(Vec<Vec<u8>>),
 }
@@ -57,7 +83,16 @@ pub enum Content {
     /// A DSSE envelope.
     Envelope(UnverifiedEnvelope),
     /// A signature over a file. It never counts for an image (attack 10).
-    MessageSignature,
+    Message(UnverifiedMessage),
+}
+
+/// A signature over a file, with the digest that the bundle claims for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedMessage {
+    /// The signature.
+    pub signature: Vec<u8>,
+    /// The claimed SHA-256 of the file, a hint that must agree.
+    pub digest: Option<Vec<u8>>,
 }
 
 /// Why bytes are no bundle.
@@ -79,6 +114,12 @@ pub enum BundleError {
     /// A certificate that is no base64, or too many of them.
     #[error("the bundle's certificates cannot be read")]
     Certificates,
+    /// A message signature that is no base64, or is over another digest than SHA-256.
+    #[error("the bundle's message signature cannot be read: base64 over SHA2_256 is understood")]
+    Message,
+    /// More than [`MAX_PROOFS`] log entries or timestamps.
+    #[error("the bundle carries more than {MAX_PROOFS} log entries or timestamps")]
+    TooManyProofs,
     /// Larger than [`MAX_BUNDLE`], or more than [`MAX_OUTSIDE_PAYLOAD`] outside the payload.
     #[error("the bundle is larger than is read")]
     TooLarge,
@@ -91,7 +132,23 @@ struct BundleJson {
     media_type: String,
     verification_material: Option<MaterialJson>,
     dsse_envelope: Option<EnvelopeJson>,
-    message_signature: Option<serde_json::Value>,
+    message_signature: Option<MessageJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageJson {
+    message_digest: Option<MessageDigestJson>,
+    #[serde(default)]
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct MessageDigestJson {
+    #[serde(default)]
+    algorithm: String,
+    #[serde(default)]
+    digest: String,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +157,7 @@ struct MaterialJson {
     certificate: Option<CertificateJson>,
     x509_certificate_chain: Option<ChainJson>,
     public_key: Option<PublicKeyJson>,
-    tlog_entries: Option<Vec<serde_json::Value>>,
+    tlog_entries: Option<Vec<Box<RawValue>>>,
     timestamp_verification_data: Option<TimestampsJson>,
 }
 
@@ -126,7 +183,14 @@ struct PublicKeyJson {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TimestampsJson {
-    rfc3161_timestamps: Option<Vec<serde_json::Value>>,
+    rfc3161_timestamps: Option<Vec<TimestampJson>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TimestampJson {
+    #[serde(default)]
+    signed_timestamp: String,
 }
 
 impl UnverifiedBundle {
@@ -143,38 +207,58 @@ impl UnverifiedBundle {
         if bytes.len().saturating_sub(payload) > MAX_OUTSIDE_PAYLOAD {
             return Err(BundleError::TooLarge);
         }
+        let version = match json.media_type.as_str() {
+            BUNDLE_V01 => MaterialVersion::V01,
+            BUNDLE_V02 => MaterialVersion::V02,
+            _ => MaterialVersion::V03,
+        };
         let material =
             json.verification_material.ok_or(BundleError::OneOf("publicKey, certificate, x509CertificateChain"))?;
         let content = match (json.dsse_envelope, json.message_signature) {
             (Some(envelope), None) => Content::Envelope(UnverifiedEnvelope::from_json(&envelope)?),
-            (None, Some(_)) => Content::MessageSignature,
+            (None, Some(message)) => Content::Message(read_message(&message)?),
             _ => return Err(BundleError::OneOf("dsseEnvelope, messageSignature")),
         };
-        Ok(Self {
-            log_entries: material.tlog_entries.as_ref().map_or(0, Vec::len),
-            timestamps: (material.timestamp_verification_data.as_ref())
-                .map_or(0, |t| t.rfc3161_timestamps.as_ref().map_or(0, Vec::len)),
-            material: read_material(material)?,
-            content,
-        })
+        Ok(Self { material: read_material(material, version)?, content })
     }
 }
 
-fn read_material(json: MaterialJson) -> Result<Material, BundleError> {
-    match (json.public_key, json.certificate, json.x509_certificate_chain) {
-        (Some(key), None, None) => Ok(Material::PublicKey { hint: key.hint }),
-        (None, Some(certificate), None) => read_chain(vec![certificate]),
-        (None, None, Some(chain)) => read_chain(chain.certificates),
-        _ => Err(BundleError::OneOf("publicKey, certificate, x509CertificateChain")),
+fn read_material(json: MaterialJson, version: MaterialVersion) -> Result<UnverifiedMaterial, BundleError> {
+    let signer = match (json.public_key, json.certificate, json.x509_certificate_chain) {
+        (Some(key), None, None) => UnverifiedSigner::Hint(key.hint),
+        (None, Some(certificate), None) => read_chain(vec![certificate])?,
+        // A v0.3 bundle has room for one certificate only.
+        (None, None, Some(chain)) if version != MaterialVersion::V03 => read_chain(chain.certificates)?,
+        (None, None, Some(_)) => return Err(BundleError::Certificates),
+        _ => return Err(BundleError::OneOf("publicKey, certificate, x509CertificateChain")),
+    };
+    let timestamps = json.timestamp_verification_data.and_then(|data| data.rfc3161_timestamps).unwrap_or_default();
+    let timestamps: Vec<String> = timestamps.into_iter().map(|t| t.signed_timestamp).collect();
+    let log_entries = json.tlog_entries.unwrap_or_default();
+    if log_entries.len() > MAX_PROOFS || timestamps.len() > MAX_PROOFS {
+        return Err(BundleError::TooManyProofs);
     }
+    Ok(UnverifiedMaterial { signer, log_entries, timestamps, version })
 }
 
-fn read_chain(certificates: Vec<CertificateJson>) -> Result<Material, BundleError> {
+fn read_chain(certificates: Vec<CertificateJson>) -> Result<UnverifiedSigner, BundleError> {
     if certificates.is_empty() || certificates.len() > MAX_CHAIN {
         return Err(BundleError::Certificates);
     }
     let chain = certificates.iter().map(|c| decode_base64(&c.raw_bytes)).collect::<Option<_>>();
-    chain.map(Material::Certificates).ok_or(BundleError::Certificates)
+    chain.map(UnverifiedSigner::Certificates).ok_or(BundleError::Certificates)
+}
+
+fn read_message(json: &MessageJson) -> Result<UnverifiedMessage, BundleError> {
+    let signature = decode_base64(&json.signature).filter(|s| !s.is_empty()).ok_or(BundleError::Message)?;
+    let digest = match &json.message_digest {
+        None => None,
+        Some(digest) if digest.algorithm == "SHA2_256" => {
+            Some(decode_base64(&digest.digest).ok_or(BundleError::Message)?)
+        }
+        Some(_) => return Err(BundleError::Message),
+    };
+    Ok(UnverifiedMessage { signature, digest })
 }
 
 /// The hint of a key bundle: base64 of SHA-256 of the SPKI, as cosign writes it.
@@ -216,8 +300,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let bundle = UnverifiedBundle::parse(sample().as_bytes()).unwrap();
-        assert_eq!(bundle.material, Material::PublicKey { hint: key_hint(&Digest::of("key")) });
-        assert_eq!((bundle.log_entries, bundle.timestamps), (0, 0));
+        assert_eq!(bundle.material.signer, UnverifiedSigner::Hint(key_hint(&Digest::of("key"))));
+        assert!(bundle.material.log_entries.is_empty() && bundle.material.timestamps.is_empty());
         assert!(matches!(bundle.content, Content::Envelope(e) if e.payload == b"{}" && e.signatures == [b"sig"]));
     }
 

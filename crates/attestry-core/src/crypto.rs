@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{self, ParsedPublicKey};
+use aws_lc_rs::{
+    digest,
+    signature::{self, ParsedPublicKey},
+};
 
 use crate::Digest;
 
@@ -127,6 +130,18 @@ impl PublicKey {
     /// Checks `signature` over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         self.parsed.verify_sig(message, signature).map_err(|_| BadSignature)
+    }
+}
+
+impl PublicKey {
+    /// Checks `signature` over a message of which only the SHA-256 is known. Keys that hash otherwise never fit.
+    pub fn verify_sha256(&self, message: &Digest, signature: &[u8]) -> Result<(), BadSignature> {
+        let hashed = matches!(self.algorithm, Algorithm::EcdsaP256Sha256 | Algorithm::RsaPkcs1Sha256);
+        let digest = digest::Digest::import_less_safe(message.as_bytes(), &digest::SHA256).map_err(|_| BadSignature)?;
+        if !hashed {
+            return Err(BadSignature);
+        }
+        self.parsed.verify_digest_sig(&digest, signature).map_err(|_| BadSignature)
     }
 }
 

@@ -3,11 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
     Digest, Repository,
+    attachment::LegacyMaterial,
+    bundle::{MAX_CHAIN, MaterialVersion, UnverifiedMaterial, UnverifiedSigner},
+    envelope::decode_base64,
     predicate::COSIGN_SIGN,
     statement::{Statement, StatementSubject},
     strict_json::{self, StrictJsonError},
@@ -21,6 +25,8 @@ pub const DSSE_LAYER: &str = "application/vnd.dsse.envelope.v1+json";
 pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 /// Layer annotation with the signer's certificate in PEM.
 pub const CERTIFICATE_ANNOTATION: &str = "dev.sigstore.cosign/certificate";
+/// Layer annotation with the PEM certificates between the signer's and a root.
+pub const CHAIN_ANNOTATION: &str = "dev.sigstore.cosign/chain";
 /// Layer annotation with a Rekor v1 bundle.
 pub const LOG_ANNOTATION: &str = "dev.sigstore.cosign/bundle";
 /// Layer annotation with an RFC 3161 timestamp.
@@ -85,6 +91,101 @@ pub fn read_payload(bytes: &[u8]) -> Result<Statement, StrictJsonError> {
         annotations: payload.optional,
     };
     Ok(Statement { subjects: vec![subject], predicate_type: COSIGN_SIGN.to_owned(), predicate: raw })
+}
+
+/// Why a layer's annotations cannot be read. The reason code is `bundle-malformed`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LegacyError {
+    /// The certificate annotation holds no PEM certificate, or the chain too many.
+    #[error("the certificate annotations cannot be read")]
+    Certificates,
+    /// The log entry annotation is not of its shape.
+    #[error("the log entry annotation cannot be read")]
+    LogEntry,
+    /// The timestamp annotation is not of its shape.
+    #[error("the timestamp annotation cannot be read")]
+    Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RekorBundleJson {
+    signed_entry_timestamp: String,
+    payload: RekorPayloadJson,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RekorPayloadJson {
+    body: String,
+    integrated_time: i64,
+    log_index: u64,
+    #[serde(rename = "logID")]
+    log_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryKindJson {
+    api_version: String,
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct TimestampJson {
+    #[serde(rename = "SignedRFC3161Timestamp")]
+    timestamp: String,
+}
+
+/// The annotations of a layer in the form that bundles have.
+pub fn read_material(annotations: &LegacyMaterial) -> Result<UnverifiedMaterial, LegacyError> {
+    let signer = match &annotations.certificate {
+        None => UnverifiedSigner::Unknown,
+        Some(leaf) => UnverifiedSigner::Certificates(read_chain(leaf, annotations.chain.as_deref())?),
+    };
+    let log_entries = match &annotations.log_entry {
+        None => Vec::new(),
+        Some(text) => vec![read_entry(text).ok_or(LegacyError::LogEntry)?],
+    };
+    let timestamps = match &annotations.timestamp {
+        None => Vec::new(),
+        Some(text) => {
+            let json: TimestampJson = strict_json::read(text.as_bytes()).map_err(|_| LegacyError::Timestamp)?;
+            vec![json.timestamp]
+        }
+    };
+    Ok(UnverifiedMaterial { signer, log_entries, timestamps, version: MaterialVersion::Legacy })
+}
+
+fn read_chain(leaf: &str, chain: Option<&str>) -> Result<Vec<Vec<u8>>, LegacyError> {
+    let mut certificates = Vec::new();
+    for text in [Some(leaf), chain].into_iter().flatten() {
+        for block in pem::parse_many(text).map_err(|_| LegacyError::Certificates)? {
+            if block.tag() != "CERTIFICATE" || certificates.len() == MAX_CHAIN {
+                return Err(LegacyError::Certificates);
+            }
+            certificates.push(block.into_contents());
+        }
+    }
+    if certificates.is_empty() { Err(LegacyError::Certificates) } else { Ok(certificates) }
+}
+
+/// The entry with its promise, as `TransparencyLogEntry`. Kind and version stand in the body alone.
+fn read_entry(text: &str) -> Option<Box<RawValue>> {
+    let bundle: RekorBundleJson = strict_json::read(text.as_bytes()).ok()?;
+    let body = decode_base64(&bundle.payload.body)?;
+    let kind: EntryKindJson = strict_json::read(&body).ok()?;
+    let log_id = STANDARD.encode(hex::decode(&bundle.payload.log_id).ok()?);
+    let entry = serde_json::json!({
+        "logIndex": bundle.payload.log_index.to_string(),
+        "logId": {"keyId": log_id},
+        "kindVersion": {"kind": kind.kind, "version": kind.api_version},
+        "integratedTime": bundle.payload.integrated_time.to_string(),
+        "inclusionPromise": {"signedEntryTimestamp": bundle.signed_entry_timestamp},
+        "canonicalizedBody": bundle.payload.body,
+    });
+    serde_json::value::to_raw_value(&entry).ok()
 }
 
 #[cfg(test)]

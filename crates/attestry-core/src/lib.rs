@@ -9,7 +9,8 @@
 //! 2. [`evidence`]: what was read about a subject, what is still wanted, and what could not be read.
 //! 3. [`attachment`]: the signatures and attestations found in the evidence, in one form for every layout.
 //! 4. [`verify`]: the numbered steps that turn an attachment into a [`verify::Verified`] statement, or a reason.
-//!    It stands on [`strict_json`], [`envelope`], [`statement`], [`bundle`], [`legacy`] and [`crypto`].
+//!    It stands on [`strict_json`], [`envelope`], [`statement`], [`bundle`], [`legacy`] and [`crypto`]; for what is
+//!    signed by certificate, logged or timestamped on [`trust_root`] and [`identity`].
 //! 5. [`review`] and [`decision`]: what was judged and what was answered, as values that are stored.
 //! 6. [`reason`]: every stable code.
 //! 7. [`merkle`] and [`note`]: what the decision log's checkpoints are made of.
@@ -22,6 +23,7 @@ pub mod decision;
 pub mod digest;
 pub mod envelope;
 pub mod evidence;
+pub mod identity;
 pub mod legacy;
 pub mod manifest;
 pub mod merkle;
@@ -32,6 +34,7 @@ pub mod reference;
 pub mod review;
 pub mod statement;
 pub mod strict_json;
+pub mod trust_root;
 pub mod verify;
 
 pub use digest::Digest;

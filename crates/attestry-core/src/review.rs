@@ -101,18 +101,32 @@ pub struct Proof {
     /// Name of the authority whose key or identity made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<String>,
-    /// SHA-256 of the signing public key (SPKI DER).
+    /// SHA-256 of the signing public key (SPKI DER); for a keyless signature that of the certificate's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<Digest>,
+    /// Who the certificate of a keyless signature names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ProvenIdentity>,
     /// Predicate type of the signed statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicate_type: Option<String>,
     /// The earliest proven time of the signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
-    /// More, by kind of requirement: `base`, `build`, `catalog`, `owner`, `builder`, `source`, `listed`.
+    /// More, by kind of requirement: `base`, `build`, `catalog`, `owner`, `builder`, `source`, `listed`, `log`,
+    /// `trustRoot`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
+}
+
+/// An identity that a certificate authority of the trust root vouches for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProvenIdentity {
+    /// The OIDC issuer.
+    pub issuer: String,
+    /// The certificate's one subject alternative name.
+    pub subject: String,
 }
 
 /// How one requirement of a policy came out.

@@ -5,24 +5,38 @@
 //! 1. Bounds and a strict pass over the JSON of bundle and payload, exactly one member of each oneof.
 //! 2. Bundle, envelope or legacy layer to one internal form.
 //! 3. The statement names the subject's digest.
-//! 4. The signature fits the exact bytes received, by a key that the authority names, its algorithm fixed by the key.
-//! 5. Certificate path and identity: keyless evidence is `bundle-unsupported` until trust roots are judged here.
-//! 6. Time: without a trust root nothing proves a time, so the key's window must hold `now`.
-//! 7. Log: entries are looked at only under a trust root; see 5.
+//! 4. The signature fits the exact bytes received, by a key that the authority names, its algorithm fixed by the key,
+//!    or by the key of a certificate.
+//! 5. The certificate chains to the trust root and carries a signed certificate timestamp; it names one identity.
+//! 6. Time: proven by a log's signed promise or a timestamp authority. Every time counts, none may lie after `now`. A
+//!    certificate must hold each of them; a key's window too or, if none is proven, `now`.
+//! 7. Log: each entry is included, and bound to this very signature.
 //! 8. The predicate type is the one in the signed statement; matching it is the requirement's business.
+//!
+//! Steps 5 to 7 are those of [`crate::trust_root`].
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use crate::{
     Digest, Evidence, Reason, ReasonCode, Timestamp,
-    attachment::{Attachment, Form, LegacyMaterial},
-    bundle::{BundleError, Content, Material, UnverifiedBundle, key_hint},
+    attachment::{Attachment, Form},
+    bundle::{
+        BundleError, Content, UnverifiedBundle, UnverifiedMaterial, UnverifiedMessage, UnverifiedSigner, key_hint,
+    },
     crypto::{KeyId, PublicKey},
     envelope::{EnvelopeJson, IN_TOTO, UnverifiedEnvelope, decode_base64},
+    identity::Identity,
     legacy,
     statement::{Statement, StrongDigests},
     strict_json,
+    trust_root::{LogProof, Proven, Refusal, SignedContent, TrustRoot},
 };
+
+mod file;
+
+pub use file::{FileContent, FileSigner, SignedFile, verify_file};
 
 /// A key that may sign, and when.
 #[derive(Debug, Clone)]
@@ -33,31 +47,72 @@ pub struct TrustedKey {
     pub valid_from: Option<Timestamp>,
     /// First moment at which it does not count any more.
     pub valid_until: Option<Timestamp>,
-    /// Whether the authority names a trust root, so that log entries and timestamps would have to be judged.
-    pub trust_root: bool,
-    /// Whether a log entry is demanded.
-    pub log_required: bool,
+    /// Without it log entries and timestamps are not looked at and prove nothing.
+    pub trust_root: Option<Arc<TrustRoot>>,
+    /// The least that a log must vouch for.
+    pub log: LogProof,
 }
 
 impl TrustedKey {
     /// A key that counts at any time, as `--key` means it.
     pub fn always(key: PublicKey) -> Self {
-        Self { key, valid_from: None, valid_until: None, trust_root: false, log_required: false }
+        Self { key, valid_from: None, valid_until: None, trust_root: None, log: LogProof::None }
     }
 
     fn holds(&self, time: Timestamp) -> bool {
         self.valid_from.is_none_or(|from| from <= time) && self.valid_until.is_none_or(|until| time < until)
     }
+
+    /// Steps 4 to 7 for a signature by this key.
+    fn check(
+        &self,
+        content: &SignedContent<'_>,
+        material: &UnverifiedMaterial,
+        now: Timestamp,
+    ) -> Result<Proven, Refusal> {
+        let nothing = Proven { times: Vec::new(), log: LogProof::None };
+        let proven = match &self.trust_root {
+            Some(root) if !material.log_entries.is_empty() || !material.timestamps.is_empty() => {
+                root.check_key(&self.key, content, material, now)?
+            }
+            _ => nothing,
+        };
+        if proven.log < self.log {
+            let least = if self.log == LogProof::Inclusion { "an inclusion proof" } else { "a promise" };
+            let message = format!("no log entry with {least} came along");
+            return Err(Refusal::new(ReasonCode::LogEntryMissing, &message));
+        }
+        // Without a proven time the key must be valid now.
+        let outside = if proven.times.is_empty() {
+            Some(now).filter(|now| !self.holds(*now))
+        } else {
+            proven.times.iter().copied().find(|time| !self.holds(*time))
+        };
+        match outside {
+            None => Ok(proven),
+            Some(time) if proven.times.is_empty() => {
+                let message = format!("no time is proven and the key is not valid at {time}");
+                Err(Refusal::new(ReasonCode::KeyNotValidThen, &message))
+            }
+            Some(time) => {
+                let message = format!("it was signed at {time}, when the key is not valid");
+                Err(Refusal::new(ReasonCode::KeyNotValidThen, &message))
+            }
+        }
+    }
 }
 
-/// A statement whose signature, signer and subject were checked. Only [`Candidate::verify`] makes one.
+/// A statement whose signature, signer and subject were checked. Only this module makes one.
 #[derive(Debug, Clone)]
 pub struct Verified<T> {
     /// Shared, since one statement may hold an SBOM of megabytes.
     inner: Arc<T>,
     attachment: Digest,
     key_id: KeyId,
+    identity: Option<Arc<Identity>>,
     time: Option<Timestamp>,
+    log: LogProof,
+    pending_until: Option<Timestamp>,
 }
 
 impl<T> Verified<T> {
@@ -71,14 +126,29 @@ impl<T> Verified<T> {
         self.attachment
     }
 
-    /// The key that signed.
+    /// The key that signed; for a keyless signature that of the certificate.
     pub fn key_id(&self) -> KeyId {
         self.key_id
+    }
+
+    /// Who the certificate names, for a keyless signature.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
     }
 
     /// The earliest proven time of the signature.
     pub fn time(&self) -> Option<Timestamp> {
         self.time
+    }
+
+    /// What a transparency log vouches for.
+    pub fn log(&self) -> LogProof {
+        self.log
+    }
+
+    /// For a signature whose log entry is still pending: from when on that is too long.
+    pub fn pending_until(&self) -> Option<Timestamp> {
+        self.pending_until
     }
 }
 
@@ -103,20 +173,19 @@ impl SubjectDigests {
 #[derive(Debug, Clone)]
 pub struct Candidate {
     attachment: Digest,
-    signed: Vec<u8>,
-    signatures: Vec<Vec<u8>>,
+    subject: Digest,
+    signed: Signed,
+    material: UnverifiedMaterial,
     statement: Arc<Statement>,
-    signer: UnverifiedSigner,
-    log_entries: bool,
-    timestamps: bool,
 }
 
-/// What an attachment says about its signer.
+/// What the signatures of a candidate cover.
 #[derive(Debug, Clone)]
-enum UnverifiedSigner {
-    Unknown,
-    Hint(String),
-    Certificate,
+enum Signed {
+    /// A statement in an envelope; a legacy layer's envelope with the bytes that its timestamps cover.
+    Envelope { envelope: UnverifiedEnvelope, legacy_json: Option<bytes::Bytes> },
+    /// A simple-signing payload.
+    Payload { payload: bytes::Bytes, signature: Vec<u8> },
 }
 
 /// What reading an attachment came to.
@@ -140,50 +209,146 @@ impl Candidate {
         &self.statement.predicate_type
     }
 
+    /// Whether it claims to be signed by certificate rather than by a key.
+    pub fn claims_identity(&self) -> bool {
+        matches!(self.material.signer, UnverifiedSigner::Certificates(_))
+    }
+
     /// Steps 4 to 7 against one key.
     pub fn verify(&self, trusted: &TrustedKey, now: Timestamp) -> Result<Verified<Statement>, Reason> {
         let key = &trusted.key;
-        let reason = |code, message: String| {
-            Reason::new(code, message).with("attachment", self.attachment).with("keyId", key.id())
-        };
+        let told = |refusal: Refusal| self.reason(refusal).with("keyId", key.id());
         // 4. The signature. Each signature of an envelope is judged alone; which key id it claims does not matter.
-        if !self.signatures.iter().any(|signature| key.verify(&self.signed, signature).is_ok()) {
-            return Err(match &self.signer {
-                // 5.
-                UnverifiedSigner::Certificate => {
-                    let message =
-                        format!("attachment {} is signed by certificate, which is not verified yet", self.attachment);
-                    reason(ReasonCode::BundleUnsupported, message)
-                }
-                UnverifiedSigner::Hint(hint) if *hint == key_hint(&key.id()) => {
-                    let message = format!(
-                        "attachment {} claims to be signed by this key, but its signature does not fit",
-                        self.attachment
-                    );
-                    reason(ReasonCode::SignatureInvalid, message)
-                }
-                _ => {
-                    reason(ReasonCode::KeyUnknown, format!("attachment {} is not signed by this key", self.attachment))
-                }
-            });
-        }
-        // 6. and 7. Under a trust root every entry and timestamp counts, and none may be bad.
-        if trusted.trust_root && (self.log_entries || self.timestamps) {
-            let message =
-                format!("attachment {} carries log entries or timestamps, which are not verified yet", self.attachment);
-            return Err(reason(ReasonCode::BundleUnsupported, message));
-        }
-        if trusted.log_required {
-            let message = format!("attachment {} carries no verified log entry", self.attachment);
-            return Err(reason(ReasonCode::LogEntryMissing, message));
-        }
-        if !trusted.holds(now) {
-            let message =
-                format!("attachment {}: no time is proven and the key is not valid at {now}", self.attachment);
-            return Err(reason(ReasonCode::KeyNotValidThen, message));
-        }
-        Ok(Verified { inner: Arc::clone(&self.statement), attachment: self.attachment, key_id: key.id(), time: None })
+        let message = self.signed.message();
+        let fits = self.signed.signatures().iter().find(|signature| key.verify(&message, signature).is_ok());
+        let Some(signature) = fits else {
+            let claims = matches!(&self.material.signer, UnverifiedSigner::Hint(hint) if *hint == key_hint(&key.id()));
+            return Err(told(match claims {
+                true => Refusal::new(
+                    ReasonCode::SignatureInvalid,
+                    &"it claims to be signed by this key, but its signature does not fit",
+                ),
+                false => Refusal::new(ReasonCode::KeyUnknown, &"it is not signed by this key"),
+            }));
+        };
+        // 6. and 7.
+        let proven = trusted.check(&self.content(signature), &self.material, now).map_err(told)?;
+        Ok(self.verified(key.id(), None, &proven, None))
     }
+
+    /// Steps 4 to 7 for a signature by certificate: by whom is [`Verified::identity`], which the caller matches.
+    ///
+    /// Where the trust root's instance has a log, an entry is demanded. A signature that has only a timestamp yet
+    /// counts for as long as `pending` allows.
+    pub fn verify_keyless(
+        &self,
+        root: &TrustRoot,
+        pending: Option<SignedDuration>,
+        now: Timestamp,
+    ) -> Result<Verified<Statement>, Reason> {
+        let check = |signature: &Vec<u8>| root.check_certificate(&self.content(signature), &self.material, now);
+        let (first, others) = self
+            .signed
+            .signatures()
+            .split_first()
+            .ok_or_else(|| self.reason(Refusal::new(ReasonCode::BundleMalformed, &"it carries no signature")))?;
+        // The certificate is about one of an envelope's signatures; the first answer tells most.
+        let checked = check(first).or_else(|told| others.iter().find_map(|s| check(s).ok()).ok_or(told));
+        let (proven, identity, leaf) = checked.map_err(|refusal| self.reason(refusal))?;
+        let until = logged(root, &proven, pending, now).map_err(|refusal| self.reason(refusal))?;
+        Ok(self.verified(certificate_key(&leaf), Some(identity), &proven, until))
+    }
+
+    fn content<'a>(&'a self, signature: &'a [u8]) -> SignedContent<'a> {
+        match &self.signed {
+            Signed::Envelope { envelope, legacy_json } => SignedContent::Envelope {
+                payload_type: &envelope.payload_type,
+                payload: &envelope.payload,
+                signature,
+                subject: self.subject,
+                legacy_json: legacy_json.as_deref(),
+            },
+            Signed::Payload { payload, .. } => SignedContent::Message {
+                file: crate::trust_root::File::Bytes(payload),
+                claimed_digest: None,
+                signature,
+            },
+        }
+    }
+
+    fn verified(
+        &self,
+        key_id: KeyId,
+        identity: Option<Identity>,
+        proven: &Proven,
+        pending_until: Option<Timestamp>,
+    ) -> Verified<Statement> {
+        Verified {
+            inner: Arc::clone(&self.statement),
+            attachment: self.attachment,
+            key_id,
+            identity: identity.map(Arc::new),
+            time: proven.times.first().copied(),
+            log: proven.log,
+            pending_until,
+        }
+    }
+
+    fn reason(&self, refusal: Refusal) -> Reason {
+        told(self.attachment, refusal)
+    }
+}
+
+impl Signed {
+    /// The exact bytes that each signature covers.
+    fn message(&self) -> std::borrow::Cow<'_, [u8]> {
+        match self {
+            Self::Envelope { envelope, .. } => envelope.signed_bytes().into(),
+            Self::Payload { payload, .. } => payload.as_ref().into(),
+        }
+    }
+
+    fn signatures(&self) -> &[Vec<u8>] {
+        match self {
+            Self::Envelope { envelope, .. } => &envelope.signatures,
+            Self::Payload { signature, .. } => std::slice::from_ref(signature),
+        }
+    }
+}
+
+/// A refusal as a reason about one attachment.
+fn told(attachment: Digest, refusal: Refusal) -> Reason {
+    Reason::new(refusal.code, format!("attachment {attachment}: {}", refusal.message)).with("attachment", attachment)
+}
+
+/// Whether the log demand is met, or for how long it may stay open.
+fn logged(
+    root: &TrustRoot,
+    proven: &Proven,
+    pending: Option<SignedDuration>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Refusal> {
+    if !root.demands().log || proven.log > LogProof::None {
+        return Ok(None);
+    }
+    let (Some(allowed), Some(time)) = (pending, proven.times.first()) else {
+        return Err(Refusal::new(ReasonCode::LogEntryMissing, &"no log entry came along"));
+    };
+    let until = time.checked_add(allowed).unwrap_or(Timestamp::MAX);
+    if now < until {
+        return Ok(Some(until));
+    }
+    let message = format!("its log entry is pending since {time}, longer than the authority allows");
+    Err(Refusal::new(ReasonCode::PendingTooLong, &message))
+}
+
+/// SHA-256 of the certificate's public key.
+fn certificate_key(leaf: &[u8]) -> KeyId {
+    use x509_cert::der::{Decode as _, Encode as _};
+    let spki = x509_cert::Certificate::from_der(leaf)
+        .and_then(|certificate| certificate.tbs_certificate.subject_public_key_info.to_der());
+    // The certificate was parsed and verified before; if it could not be read the id names nothing that exists.
+    Digest::of(spki.unwrap_or_default())
 }
 
 fn read(attachment: &Attachment, subject: &SubjectDigests) -> Result<Reading, Reason> {
@@ -191,62 +356,59 @@ fn read(attachment: &Attachment, subject: &SubjectDigests) -> Result<Reading, Re
     let malformed = |error: &dyn std::fmt::Display| {
         Reason::new(ReasonCode::BundleMalformed, format!("attachment {digest}: {error}"))
     };
-    let mut candidate = match &attachment.form {
-        // 1. and 2.
+    // 1. and 2.
+    let (signed, material, statement) = match &attachment.form {
         Form::Bundle => {
-            let bundle = UnverifiedBundle::parse(&attachment.bytes).map_err(|error| match error {
-                BundleError::MediaType(_) => {
-                    Reason::new(ReasonCode::BundleUnsupported, format!("attachment {digest}: {error}"))
-                }
-                error => malformed(&error),
-            })?;
-            let signer = match bundle.material {
-                Material::PublicKey { hint } => UnverifiedSigner::Hint(hint),
-                Material::Certificates(_) => UnverifiedSigner::Certificate,
-            };
+            let bundle = read_bundle(digest, &attachment.bytes)?;
             let Content::Envelope(envelope) = bundle.content else { return Ok(Reading::Irrelevant) };
-            // A bundle holds exactly one signature (§4.1 of the client specification); more is another format.
-            if envelope.signatures.len() != 1 {
-                return Err(malformed(&"a bundle's envelope carries exactly one signature"));
-            }
-            let candidate = from_envelope(digest, &envelope, signer)?;
-            Candidate { log_entries: bundle.log_entries > 0, timestamps: bundle.timestamps > 0, ..candidate }
+            let statement = read_statement(digest, &envelope)?;
+            (Signed::Envelope { envelope, legacy_json: None }, bundle.material, statement)
         }
-        Form::Envelope(material) => {
+        Form::Envelope(annotations) => {
             let json: EnvelopeJson = strict_json::read(&attachment.bytes).map_err(|error| malformed(&error))?;
             let envelope = UnverifiedEnvelope::from_json(&json).map_err(|error| malformed(&error))?;
-            from_envelope(digest, &envelope, signer_of(material))?
+            let statement = read_statement(digest, &envelope)?;
+            let material = legacy::read_material(annotations).map_err(|error| malformed(&error))?;
+            (Signed::Envelope { envelope, legacy_json: Some(attachment.bytes.clone()) }, material, statement)
         }
-        Form::SimpleSigning(material) => {
-            let signature = decode_base64(&material.signature).filter(|s| !s.is_empty());
+        Form::SimpleSigning(annotations) => {
+            let signature = decode_base64(&annotations.signature).filter(|s| !s.is_empty());
             let signature = signature.ok_or_else(|| malformed(&"the signature annotation is absent or no base64"))?;
             let statement = legacy::read_payload(&attachment.bytes).map_err(|error| {
                 Reason::new(ReasonCode::StatementMalformed, format!("attachment {digest}: {error}"))
             })?;
-            Candidate {
-                attachment: digest,
-                signed: attachment.bytes.to_vec(),
-                signatures: vec![signature],
-                statement: Arc::new(statement),
-                signer: signer_of(material),
-                log_entries: false,
-                timestamps: false,
-            }
+            let material = legacy::read_material(annotations).map_err(|error| malformed(&error))?;
+            (Signed::Payload { payload: attachment.bytes.clone(), signature }, material, statement)
         }
     };
-    if let Form::Envelope(material) | Form::SimpleSigning(material) = &attachment.form {
-        candidate.log_entries = material.has_log_entry;
-        candidate.timestamps = material.has_timestamp;
-    }
     // 3. The statement itself must name our digest; where it was stored proves nothing (attack 1).
-    if !candidate.statement.names(&subject.digest, &subject.strong) {
+    if !statement.names(&subject.digest, &subject.strong) {
         let message = format!("attachment {digest} is about another digest than {}", subject.digest);
         return Err(Reason::new(ReasonCode::SubjectMismatch, message));
     }
+    let statement = Arc::new(statement);
+    let candidate = Candidate { attachment: digest, subject: subject.digest, signed, material, statement };
     Ok(Reading::Candidate(Box::new(candidate)))
 }
 
-fn from_envelope(digest: Digest, envelope: &UnverifiedEnvelope, signer: UnverifiedSigner) -> Result<Candidate, Reason> {
+/// Reads a bundle, whatever it signs.
+fn read_bundle(digest: Digest, bytes: &[u8]) -> Result<UnverifiedBundle, Reason> {
+    let bundle = UnverifiedBundle::parse(bytes).map_err(|error| {
+        let code = match error {
+            BundleError::MediaType(_) => ReasonCode::BundleUnsupported,
+            _ => ReasonCode::BundleMalformed,
+        };
+        Reason::new(code, format!("attachment {digest}: {error}"))
+    })?;
+    // A bundle holds exactly one signature (§4.1 of the client specification); more is another format.
+    if matches!(&bundle.content, Content::Envelope(envelope) if envelope.signatures.len() != 1) {
+        let message = format!("attachment {digest}: a bundle's envelope carries exactly one signature");
+        return Err(Reason::new(ReasonCode::BundleMalformed, message));
+    }
+    Ok(bundle)
+}
+
+fn read_statement(digest: Digest, envelope: &UnverifiedEnvelope) -> Result<Statement, Reason> {
     if envelope.payload_type != IN_TOTO {
         let message = format!(
             "attachment {digest} has payload type {:?}, not {IN_TOTO}",
@@ -254,21 +416,8 @@ fn from_envelope(digest: Digest, envelope: &UnverifiedEnvelope, signer: Unverifi
         );
         return Err(Reason::new(ReasonCode::PayloadTypeWrong, message));
     }
-    let statement = Statement::parse(&envelope.payload)
-        .map_err(|error| Reason::new(ReasonCode::StatementMalformed, format!("attachment {digest}: {error}")))?;
-    Ok(Candidate {
-        attachment: digest,
-        signed: envelope.signed_bytes(),
-        signatures: envelope.signatures.clone(),
-        statement: Arc::new(statement),
-        signer,
-        log_entries: false,
-        timestamps: false,
-    })
-}
-
-fn signer_of(material: &LegacyMaterial) -> UnverifiedSigner {
-    if material.certificate.is_some() { UnverifiedSigner::Certificate } else { UnverifiedSigner::Unknown }
+    Statement::parse(&envelope.payload)
+        .map_err(|error| Reason::new(ReasonCode::StatementMalformed, format!("attachment {digest}: {error}")))
 }
 
 #[cfg(test)]

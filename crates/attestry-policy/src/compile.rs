@@ -17,9 +17,8 @@ use std::{
 
 use attestry_core::Digest;
 
-pub use authority::{
-    Authority, AuthorityId, AuthorityKind, KeyAuthority, KeylessAuthority, TrustRoot, TrustRootSource,
-};
+pub(crate) use authority::identity_fits;
+pub use authority::{Authority, AuthorityId, AuthorityKind, KeyAuthority, KeylessAuthority, TrustRoot};
 pub use policy::{
     Attestation, BaseImage, Matches, Namespace, NamespaceSelector, Policy, PredicateTypes, Provenance, Requirement,
     RequirementKind, Signature,

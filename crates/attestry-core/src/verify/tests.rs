@@ -8,7 +8,7 @@ use p256::{
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::{bundle::key_bundle, envelope::pae, predicate::COSIGN_SIGN};
+use crate::{attachment::LegacyMaterial, bundle::key_bundle, envelope::pae, predicate::COSIGN_SIGN};
 
 const NOW: &str = "2026-01-15T00:00:00Z";
 
@@ -131,19 +131,34 @@ fn a_key_counts_only_inside_its_window() {
 }
 
 #[test]
-fn what_is_not_verified_yet_proves_nothing() {
+fn without_a_trust_root_log_entries_are_not_looked_at() {
     let text = String::from_utf8(bundle(1, IN_TOTO, &statement_about(subject().digest))).unwrap();
-    let trusted = TrustedKey { trust_root: true, ..TrustedKey::always(key(1).1) };
+    let root = Arc::new(TrustRoot::public_good(Default::default()));
+    let trusted = TrustedKey { trust_root: Some(root), ..TrustedKey::always(key(1).1) };
     assert_eq!(judge(&attachment(Form::Bundle, text.clone().into_bytes()), &trusted), Ok(()));
-    let logged = text.replace(r#""verificationMaterial":{"#, r#""verificationMaterial":{"tlogEntries":[{}],"#);
-    assert_eq!(
-        judge(&attachment(Form::Bundle, logged.clone().into_bytes()), &trusted),
-        Err(ReasonCode::BundleUnsupported)
-    );
-    // Without a trust root, entries are not looked at and prove nothing.
-    assert_eq!(judge(&attachment(Form::Bundle, logged.into_bytes()), &TrustedKey::always(key(1).1)), Ok(()));
-    let required = TrustedKey { log_required: true, ..trusted };
-    assert_eq!(judge(&attachment(Form::Bundle, text.into_bytes()), &required), Err(ReasonCode::LogEntryMissing));
+    for (entries, expected) in [
+        (r#""tlogEntries":[{}],"#, ReasonCode::BundleUnsupported),
+        (r#""tlogEntries":[{"kindVersion":{"kind":"intoto","version":"0.0.1"}}],"#, ReasonCode::BundleUnsupported),
+        (r#""tlogEntries":[{"kindVersion":{"kind":"dsse","version":"0.0.1"}}],"#, ReasonCode::BundleMalformed),
+        (
+            r#""timestampVerificationData":{"rfc3161Timestamps":[{"signedTimestamp":"AA=="}]},"#,
+            ReasonCode::TimestampInvalid,
+        ),
+        (
+            r#""timestampVerificationData":{"rfc3161Timestamps":[{"signedTimestamp":"A A="}]},"#,
+            ReasonCode::BundleMalformed,
+        ),
+    ] {
+        let with = text.replace(r#""verificationMaterial":{"#, &format!(r#""verificationMaterial":{{{entries}"#));
+        let with = attachment(Form::Bundle, with.into_bytes());
+        assert_eq!(judge(&with, &trusted), Err(expected), "{entries}");
+        assert_eq!(judge(&with, &TrustedKey::always(key(1).1)), Ok(()), "{entries}");
+    }
+    for log in [LogProof::Promise, LogProof::Inclusion] {
+        let required = TrustedKey { log, ..trusted.clone() };
+        let judged = judge(&attachment(Form::Bundle, text.clone().into_bytes()), &required);
+        assert_eq!(judged, Err(ReasonCode::LogEntryMissing));
+    }
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use attestry_core::{
     Timestamp,
     crypto::{KeyId, PublicKey},
+    identity::{CLAIMS, Identity},
+    trust_root::{self, Demands},
 };
+use jiff::SignedDuration;
 
 use super::{Compiler, Place, read::ByName};
 use crate::{
@@ -69,6 +72,28 @@ pub struct KeylessAuthority {
     pub claims: BTreeMap<String, Pattern>,
     /// The instance that vouches.
     pub trust_root: Arc<TrustRoot>,
+    /// How long after its timestamp a signature may lack its log entry.
+    pub pending_log: Option<SignedDuration>,
+}
+
+impl KeylessAuthority {
+    /// Whether a proven identity is the one that is named here: every pattern matches its whole text (attack 22).
+    pub fn names(&self, identity: &Identity) -> bool {
+        identity_fits(&self.issuer, &self.subject, &self.claims, identity)
+    }
+}
+
+/// One match for authorities and revocations.
+pub(crate) fn identity_fits(
+    issuer: &str,
+    subject: &Pattern,
+    claims: &BTreeMap<String, Pattern>,
+    identity: &Identity,
+) -> bool {
+    let claimed = |(name, pattern): (&String, &Pattern)| {
+        identity.claims.get(name.as_str()).is_some_and(|value| pattern.matches(value))
+    };
+    identity.issuer == issuer && subject.matches(&identity.subject) && claims.iter().all(claimed)
 }
 
 /// What makes two authorities one when they are counted: the same key or identity under two names.
@@ -114,45 +139,13 @@ impl Authority {
 pub struct TrustRoot {
     /// `metadata.name`.
     pub name: String,
-    /// Where its content comes from.
-    pub source: TrustRootSource,
-    /// Whether certificates must carry a signed certificate timestamp.
-    pub sct: LogDemand,
-    /// Whether keyless signatures must have a log entry.
-    pub log: LogDemand,
+    /// What it verifies with.
+    pub root: Arc<trust_root::TrustRoot>,
+    /// From when on it is stale.
+    pub refresh_by: Option<Timestamp>,
     /// Where it is written.
     pub place: Place,
 }
-
-/// Where a trust root's content comes from.
-#[derive(Debug, Clone)]
-pub enum TrustRootSource {
-    /// The text of a `trusted_root.json`: JSON without duplicate keys, not yet read further.
-    Json(String),
-    /// Sigstore's public instance.
-    PublicGood,
-}
-
-/// Fulcio extensions that a claim may name, without those that say the same as issuer and subject
-/// (Fulcio, `docs/oid-info.md`; 1.3.6.1.4.1.57264.1.9 to .24).
-pub(super) const CLAIMS: [&str; 16] = [
-    "buildSignerURI",
-    "buildSignerDigest",
-    "runnerEnvironment",
-    "sourceRepositoryURI",
-    "sourceRepositoryDigest",
-    "sourceRepositoryRef",
-    "sourceRepositoryIdentifier",
-    "sourceRepositoryOwnerURI",
-    "sourceRepositoryOwnerIdentifier",
-    "buildConfigURI",
-    "buildConfigDigest",
-    "buildTrigger",
-    "runInvocationURI",
-    "sourceRepositoryVisibilityAtSigning",
-    "deploymentEnvironment",
-    "tokenSubject",
-];
 
 impl Compiler {
     pub(super) fn trust_roots(
@@ -171,21 +164,25 @@ impl Compiler {
                 self.broken.insert(("TrustRoot", name.clone()));
                 continue;
             }
-            let source = match contents.get(name) {
+            let demands = Demands { sct: spec.sct == LogDemand::Required, log: spec.log == LogDemand::Required };
+            let root = match contents.get(name) {
                 Some(text) => {
-                    if let Err(error) = check_trusted_root(text) {
-                        self.push(at.field("inline").problem(format!("this is no trusted_root.json: {error}")));
-                    }
-                    TrustRootSource::Json(text.clone())
+                    let read = trust_root::TrustRoot::from_json(text.as_bytes(), demands);
+                    self.take(read.map_err(|error| {
+                        let hint = "fetch it again: attestry trust-root update, or cosign trusted-root create";
+                        at.field("inline").problem(format!("this is no trusted_root.json: {error}")).hint(hint)
+                    }))
                 }
-                None if spec.public_good.is_some() => TrustRootSource::PublicGood,
-                None => {
-                    self.broken.insert(("TrustRoot", name.clone()));
-                    continue;
-                }
+                None if spec.public_good.is_some() => Some(trust_root::TrustRoot::public_good(demands)),
+                None => None,
+            };
+            let refresh_by = self.optional_time(spec.refresh_by.as_ref(), &at.field("refreshBy"));
+            let Some(root) = root else {
+                self.broken.insert(("TrustRoot", name.clone()));
+                continue;
             };
             let place = Place::of(&at);
-            let root = TrustRoot { name: name.clone(), source, sct: spec.sct, log: spec.log, place };
+            let root = TrustRoot { name: name.clone(), root: Arc::new(root), refresh_by, place };
             trust_roots.insert(name.clone(), Arc::new(root));
         }
         trust_roots
@@ -280,7 +277,8 @@ impl Compiler {
             }
         }
         let trust_root = self.name(&spec.trust_root, trust_roots, "TrustRoot", &at.field("trustRoot"));
-        Some(KeylessAuthority { issuer: issuer?, subject: subject?, claims, trust_root: trust_root? })
+        let pending_log = self.duration(spec.pending_log.as_ref(), &at.field("pendingLog"));
+        Some(KeylessAuthority { issuer: issuer?, subject: subject?, claims, trust_root: trust_root?, pending_log })
     }
 
     /// An issuer is a URL without room for a second reading (attack 24).
@@ -293,15 +291,5 @@ impl Compiler {
             if issuer.is_empty() { "the issuer is empty".to_owned() } else { format!("{issuer:?} is no issuer") };
         self.push(at.problem(message).hint("write its https URL exactly as tokens have it, without a pattern"));
         None
-    }
-}
-
-/// Only as much as can be said without the Sigstore parser: strict JSON, an object, of the right media type.
-fn check_trusted_root(text: &str) -> Result<(), String> {
-    let value = attestry_core::strict_json::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-    match value.get("mediaType").and_then(serde_json::Value::as_str) {
-        Some(media_type) if media_type.starts_with("application/vnd.dev.sigstore.trustedroot") => Ok(()),
-        Some(media_type) => Err(format!("its mediaType is {media_type:?}")),
-        None => Err("it has no mediaType".to_owned()),
     }
 }

@@ -66,7 +66,7 @@ fn the_digest_is_blind_to_order_files_and_formatting() {
     assert_ne!(PolicySet::load(&files).unwrap().digest(), digest);
     let files = [
         SourceFile::new("reference.yaml", REFERENCE),
-        SourceFile::new("trusted_root.json", TRUSTED_ROOT.replace("0.1", "0.2")),
+        SourceFile::new("trusted_root.json", TRUSTED_ROOT.replace('{', r#"{"tlogs": [], "#)),
     ];
     assert_ne!(PolicySet::load(&files).unwrap().digest(), digest, "a trust root is part of the set");
 }

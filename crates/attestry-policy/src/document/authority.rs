@@ -65,6 +65,9 @@ pub struct KeylessSpec {
     pub claims: BTreeMap<String, PatternSpec>,
     /// Name of a `TrustRoot`.
     pub trust_root: String,
+    /// How long after its timestamp a signature may still lack its log entry, as `72h`. Without it, not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_log: Option<String>,
 }
 
 /// A Sigstore trusted root: exactly one of the three sources.
@@ -86,6 +89,9 @@ pub struct TrustRootSpec {
     /// Whether keyless signatures must have a transparency log entry.
     #[serde(default)]
     pub log: LogDemand,
+    /// RFC 3339. From then on the root is stale: what depends on it is undeterminable until it is refreshed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_by: Option<String>,
 }
 
 /// Nothing to say yet: `{}`.

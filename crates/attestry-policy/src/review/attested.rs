@@ -13,8 +13,9 @@ use attestry_core::{
     attachment::{Attachment, Attachments, Form},
     evidence::Layout,
     predicate::{COSIGN_SIGN, stated_time},
-    review::Proof,
+    review::{Proof, ProvenIdentity},
     statement::Statement,
+    trust_root::LogProof,
     verify::{Candidate, Reading, SubjectDigests, TrustedKey, Verified},
 };
 use jiff::SignedDuration;
@@ -26,8 +27,8 @@ use super::{
 };
 use crate::{
     compile::{
-        Attestation, Authority, AuthorityId, AuthorityKind, KeyAuthority, PolicySet, PredicateTypes, Provenance,
-        Revoked, Signature,
+        Attestation, Authority, AuthorityId, AuthorityKind, KeyAuthority, KeylessAuthority, PolicySet, PredicateTypes,
+        Provenance, Revoked, Signature, TrustRoot, identity_fits,
     },
     condition::{Condition, ImageFacts},
     document::TransparencyLog,
@@ -120,13 +121,17 @@ struct Accepted {
     valid_until: Option<Timestamp>,
 }
 
-/// Names a candidate within one session: two legacy layers may share a payload and differ in their signature.
-type CandidateKey = (Digest, Digest, Digest, String);
+/// Names a candidate within one session: two legacy layers may share a payload and differ in their annotations.
+type CandidateKey = (Digest, Digest, Digest, Form);
+
+/// A keyless verification, which does not depend on who is named: trust root and patience are its only parameters.
+type KeylessKey = (CandidateKey, String, Option<SignedDuration>);
 
 /// What was read and verified before, so that each round of a collection does only what is new.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
     read: BTreeMap<CandidateKey, Result<Reading, Reason>>,
+    keyless: BTreeMap<KeylessKey, Result<Verified<Statement>, Reason>>,
     accepted: BTreeMap<(CandidateKey, usize), Result<Vec<Accepted>, Vec<Reason>>>,
 }
 
@@ -161,7 +166,8 @@ impl Attested<'_> {
         }
         // Only what can still turn the outcome is read, and the legacy tag last.
         let needs = if referrers.pending.is_empty() { legacy.pending.clone() } else { referrers.pending.clone() };
-        let gaps: Vec<Reason> = [&referrers.incomplete[..], &legacy.incomplete[..]].concat();
+        let mut gaps: Vec<Reason> = [&referrers.incomplete[..], &legacy.incomplete[..]].concat();
+        gaps.extend(self.stale_roots(want));
         if !needs.is_empty() || !gaps.is_empty() {
             return Judgement::undeterminable(gaps, needs);
         }
@@ -176,6 +182,25 @@ impl Attested<'_> {
             reasons.push(want.missing(digest));
         }
         Judgement::unmet(reasons)
+    }
+
+    /// Authorities that cannot be asked: what they would say is not known (attack 19).
+    fn stale_roots(&self, want: &Want<'_>) -> Vec<Reason> {
+        let roots: BTreeMap<&str, &TrustRoot> = (want.authorities.iter())
+            .filter_map(|authority| trust_root(authority))
+            .filter(|root| self.stale(root))
+            .map(|root| (root.name.as_str(), root))
+            .collect();
+        let reason = |(name, root): (&str, &TrustRoot)| {
+            let since = root.refresh_by.map(|time| time.to_string()).unwrap_or_default();
+            let message = format!("trust root {name} was to be refreshed by {since}");
+            Reason::new(ReasonCode::TrustRootStale, message).with("trustRoot", name)
+        };
+        roots.into_iter().map(reason).collect()
+    }
+
+    fn stale(&self, root: &TrustRoot) -> bool {
+        root.refresh_by.is_some_and(|time| time <= self.now)
     }
 
     /// Facts about the image that a condition asks for, or what must be read to have them.
@@ -204,7 +229,7 @@ impl Attested<'_> {
         let reading =
             (self.memo.read.entry(key.clone())).or_insert_with(|| Candidate::read(attachment, subject)).clone();
         let result = match reading {
-            Ok(Reading::Candidate(candidate)) => self.judge_candidate(&candidate, want, facts, subject.digest),
+            Ok(Reading::Candidate(candidate)) => self.judge_candidate(&candidate, &key, want, facts, subject.digest),
             Ok(Reading::Irrelevant) => Ok(Vec::new()),
             Err(reason) => Err(vec![reason]),
         };
@@ -213,8 +238,9 @@ impl Attested<'_> {
     }
 
     fn judge_candidate(
-        &self,
+        &mut self,
         candidate: &Candidate,
+        key: &CandidateKey,
         want: &Want<'_>,
         facts: Option<&ImageFacts>,
         digest: Digest,
@@ -225,50 +251,82 @@ impl Attested<'_> {
         }
         let mut accepted = Vec::new();
         let mut reasons = Vec::new();
-        for authority in want.authorities {
-            match self.by_authority(candidate, authority, want, facts, digest) {
+        let fresh = |authority: &&Arc<Authority>| trust_root(authority).is_none_or(|root| !self.stale(root));
+        let authorities: Vec<&Arc<Authority>> = want.authorities.iter().filter(fresh).collect();
+        for authority in authorities {
+            let verified = match &authority.kind {
+                AuthorityKind::Key(trusted) => candidate.verify(&by_key(trusted), self.now),
+                AuthorityKind::Keyless(keyless) => self.keyless(candidate, key, keyless),
+            };
+            let accept = |verified| self.accept_verified(&verified, authority, want, facts, digest);
+            match verified.and_then(accept) {
                 Ok(proof) => accepted.push(proof),
-                Err(reason) => reasons.push(reason),
+                Err(reason) => reasons.push(reason.with("authority", &authority.name)),
             }
         }
         if accepted.is_empty() { Err(blame(reasons)) } else { Ok(accepted) }
     }
 
-    fn by_authority(
-        &self,
+    /// Steps 4 to 7 for a keyless authority. The expensive part is done once for each trust root.
+    fn keyless(
+        &mut self,
         candidate: &Candidate,
+        key: &CandidateKey,
+        authority: &KeylessAuthority,
+    ) -> Result<Verified<Statement>, Reason> {
+        let memo_key = (key.clone(), authority.trust_root.name.clone(), authority.pending_log);
+        let verify = || candidate.verify_keyless(&authority.trust_root.root, authority.pending_log, self.now);
+        let verified = self.memo.keyless.entry(memo_key).or_insert_with(verify).clone()?;
+        match verified.identity() {
+            Some(identity) if authority.names(identity) => Ok(verified),
+            Some(identity) => {
+                let attachment = verified.attachment();
+                let message = format!("attachment {attachment} is signed by {identity}, which is not who is named");
+                let reason = Reason::new(ReasonCode::IdentityMismatch, message).with("attachment", attachment);
+                Err(reason.with("issuer", &identity.issuer).with("subject", &identity.subject))
+            }
+            None => Err(Reason::new(ReasonCode::IdentityMismatch, "the signature names no identity")),
+        }
+    }
+
+    fn accept_verified(
+        &self,
+        verified: &Verified<Statement>,
         authority: &Authority,
         want: &Want<'_>,
         facts: Option<&ImageFacts>,
         digest: Digest,
     ) -> Result<Accepted, Reason> {
-        let key = match &authority.kind {
-            AuthorityKind::Key(key) => key,
-            AuthorityKind::Keyless(_) => {
-                let message = format!(
-                    "authority {} is keyless, and keyless evidence is not verified by this version",
-                    authority.name
-                );
-                return Err(Reason::new(ReasonCode::BundleUnsupported, message).with("authority", &authority.name));
-            }
-        };
-        let named = |reason: Reason| reason.with("authority", &authority.name);
-        let verified = candidate.verify(&trusted(key), self.now).map_err(named)?;
-        let spared = self.not_revoked(&verified).map_err(named)?;
-        let (fresh, mut details) = self.satisfies(&verified, want, facts).map_err(named)?;
+        let spared = self.not_revoked(verified)?;
+        let (fresh, mut details) = self.satisfies(verified, want, facts)?;
+        let root = trust_root(authority);
+        match verified.log() {
+            LogProof::None => {}
+            LogProof::Promise => details.extend([("log".to_owned(), "promise".to_owned())]),
+            LogProof::Inclusion => details.extend([("log".to_owned(), "inclusion".to_owned())]),
+        }
+        if let Some(root) = root {
+            details.insert("trustRoot".to_owned(), root.root.digest().to_string());
+        }
         let proof = Proof {
             attachment: Some(verified.attachment()),
             subject: Some(digest),
             authority: Some(authority.name.clone()),
             key_id: Some(verified.key_id()),
+            identity: verified
+                .identity()
+                .map(|identity| ProvenIdentity { issuer: identity.issuer.clone(), subject: identity.subject.clone() }),
             predicate_type: Some(attestry_core::reason::clean(&verified.get().predicate_type, 512)),
             time: verified.time(),
-            details: std::mem::take(&mut details),
+            details,
             ..Proof::default()
         };
         // A proven time keeps a signature good after its key's window; without one the window's end is the end.
-        let window = if verified.time().is_none() { key.valid_until } else { None };
-        Ok(Accepted { authority: authority.id(), proof, valid_until: earlier(earlier(window, spared), fresh) })
+        let window = authority.key().filter(|_| verified.time().is_none()).and_then(|key| key.valid_until);
+        let refresh_by = root.and_then(|root| root.refresh_by);
+        let ends = [window, spared, fresh, verified.pending_until(), refresh_by];
+        let valid_until = ends.into_iter().fold(None, earlier);
+        Ok(Accepted { authority: authority.id(), proof, valid_until })
     }
 
     /// The first moment at which a revocation yet to come would count, or the revocation that counts now.
@@ -278,7 +336,9 @@ impl Attested<'_> {
             let hit = match &revocation.revoked {
                 Revoked::Key(key_id) => *key_id == verified.key_id(),
                 Revoked::Digest(digest) => *digest == verified.attachment(),
-                Revoked::Identity { .. } => false,
+                Revoked::Identity { issuer, subject, claims } => {
+                    verified.identity().is_some_and(|identity| identity_fits(issuer, subject, claims, identity))
+                }
             };
             if !hit || !revocation.covers_time(verified.time()) {
                 continue;
@@ -286,10 +346,13 @@ impl Attested<'_> {
             match revocation.since {
                 Some(since) if self.now < since => until = earlier(until, Some(since)),
                 _ => {
+                    let signer = match verified.identity() {
+                        Some(identity) => identity.to_string(),
+                        None => format!("key {}", verified.key_id()),
+                    };
                     let message = format!(
-                        "attachment {} was signed by key {}, which is revoked: {}",
+                        "attachment {} was signed by {signer}, which is revoked: {}",
                         verified.attachment(),
-                        verified.key_id(),
                         revocation.reason
                     );
                     return Err(Reason::new(ReasonCode::Revoked, message).with("revocation", revocation.id));
@@ -350,22 +413,30 @@ impl Attested<'_> {
     }
 }
 
-fn trusted(key: &KeyAuthority) -> TrustedKey {
+fn by_key(key: &KeyAuthority) -> TrustedKey {
     TrustedKey {
         key: key.key.clone(),
         valid_from: key.valid_from,
         valid_until: key.valid_until,
-        trust_root: key.trust_root.is_some(),
-        log_required: key.transparency_log != TransparencyLog::Optional,
+        trust_root: key.trust_root.as_ref().map(|root| Arc::clone(&root.root)),
+        log: match key.transparency_log {
+            TransparencyLog::Optional => LogProof::None,
+            TransparencyLog::Promise => LogProof::Promise,
+            TransparencyLog::Required => LogProof::Inclusion,
+        },
+    }
+}
+
+/// The trust root that an authority stands on, if any.
+fn trust_root(authority: &Authority) -> Option<&TrustRoot> {
+    match &authority.kind {
+        AuthorityKind::Key(key) => key.trust_root.as_deref(),
+        AuthorityKind::Keyless(keyless) => Some(&keyless.trust_root),
     }
 }
 
 fn key_of(attachment: &Attachment, subject: Digest) -> CandidateKey {
-    let signature = match &attachment.form {
-        Form::Bundle => String::new(),
-        Form::SimpleSigning(material) | Form::Envelope(material) => format!("{material:?}"),
-    };
-    (subject, attachment.manifest, attachment.digest, signature)
+    (subject, attachment.manifest, attachment.digest, attachment.form.clone())
 }
 
 /// Enough distinct authorities, preferring proofs that hold longest.
@@ -388,16 +459,18 @@ fn distinct(accepted: &[Accepted]) -> usize {
     accepted.iter().map(|a| &a.authority).collect::<BTreeSet<_>>().len()
 }
 
-/// Of one attachment's failures under several authorities only those are told that are about it: that one key did
-/// not sign says nothing where another key did and failed later.
+/// Of one attachment's failures under several authorities only those are told that are about it: that one authority
+/// did not sign says nothing where another did and failed later.
 fn blame(reasons: Vec<Reason>) -> Vec<Reason> {
-    let (unknown, told): (Vec<_>, Vec<_>) =
-        reasons.into_iter().partition(|reason| reason.code == ReasonCode::KeyUnknown);
-    if told.iter().any(|reason| reason.code != ReasonCode::BundleUnsupported) {
+    let by_others = |reason: &Reason| matches!(reason.code, ReasonCode::KeyUnknown | ReasonCode::IdentityMismatch);
+    let (mut unknown, told): (Vec<_>, Vec<_>) = reasons.into_iter().partition(by_others);
+    if !told.is_empty() {
         return told;
     }
-    // One "not signed by this key" for each authority would be noise.
-    unknown.into_iter().take(1).chain(told).collect()
+    // One "not signed by this one" for each authority would be noise.
+    let mut codes = BTreeSet::new();
+    unknown.retain(|reason| codes.insert(reason.code));
+    unknown
 }
 
 fn predicate(statement: &Statement, attachment: Digest) -> Result<Value, Reason> {

@@ -350,12 +350,21 @@ fn policies_select_and_combine() {
 }
 
 #[test]
-fn keyless_authorities_never_pass() {
+fn a_signature_by_key_names_no_identity() {
     let keyless = "apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {name: release}\nspec: {keyless: {issuer: \"https://issuer.example\", subject: {exact: \"https://a.example/b\"}, trustRoot: root}}\n---\napiVersion: attestry.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: root}\nspec: {publicGood: {}}\n";
     let set = load(&[keyless.to_owned(), policy("- {name: signed, signature: {authorities: [release]}}")]);
     let mut world = World::image();
     world.attach(1, COSIGN_SIGN, "{}");
-    check(&set, &world.evidence, Verdict::Untrusted, Some(ReasonCode::BundleUnsupported));
+    check(&set, &world.evidence, Verdict::Untrusted, Some(ReasonCode::IdentityMismatch));
+}
+
+#[test]
+fn attack_19_a_stale_trust_root_leaves_the_answer_open() {
+    let keyless = "apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {name: release}\nspec: {keyless: {issuer: \"https://issuer.example\", subject: {exact: \"https://a.example/b\"}, trustRoot: root}}\n---\napiVersion: attestry.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: root}\nspec: {publicGood: {}, refreshBy: \"2000-01-01T00:00:00Z\"}\n";
+    let mut world = World::image();
+    world.attach(1, COSIGN_SIGN, "{}");
+    let set = load(&[keyless.to_owned(), policy("- {name: signed, signature: {authorities: [release]}}")]);
+    check(&set, &world.evidence, Verdict::Undeterminable, Some(ReasonCode::TrustRootStale));
 }
 
 #[test]

@@ -1,0 +1,30 @@
+//! Trusted roots that can be used, and those that cannot.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+#[test]
+fn the_built_in_root_can_be_read() {
+    let root = TrustRoot::public_good(Demands::default());
+    assert_eq!(root.digest(), Digest::of(PUBLIC_GOOD));
+    assert!(root.demands().sct && root.demands().log);
+}
+
+#[test]
+fn a_root_with_anything_unusable_is_refused_whole() {
+    for (from, to) in [
+        (r#""mediaType""#, r#""kind""#),
+        ("version=0.1", "version=0.9"),
+        (r#""start""#, r#""begin""#),
+        ("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE", "AAAwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"),
+    ] {
+        let changed = PUBLIC_GOOD.replacen(from, to, 1);
+        assert_ne!(changed, PUBLIC_GOOD, "{from}");
+        let read = TrustRoot::from_json(changed.as_bytes(), Demands::default());
+        assert!(read.is_err(), "{from} -> {to}");
+    }
+    let twice = PUBLIC_GOOD.replacen('{', r#"{"mediaType":"a","#, 1);
+    assert!(matches!(TrustRoot::from_json(twice.as_bytes(), Demands::default()), Err(TrustRootError::Json(_))));
+    let large = vec![b' '; MAX_TRUSTED_ROOT + 1];
+    assert_eq!(TrustRoot::from_json(&large, Demands::default()).unwrap_err(), TrustRootError::TooLarge);
+}
