@@ -10,6 +10,7 @@
 //! The hostile registry itself is `attestry_playground::Registry` with its faults.
 #![allow(clippy::unwrap_used, reason = "only tests call this: a panic is a failed test")]
 
+pub mod authorities;
 pub mod case;
 pub mod clock;
 pub mod collect;

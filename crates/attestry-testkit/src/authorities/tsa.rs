@@ -1,0 +1,1 @@
+//! A timestamp authority (RFC 3161).
