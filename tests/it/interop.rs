@@ -38,14 +38,7 @@ impl Stage {
 
     /// Pushes an image that no other test has; `host/name@digest`.
     fn image(&self, name: &str) -> String {
-        let home = self.home();
-        fs::write(home.join("app"), format!("{name}\n")).unwrap();
-        let tar =
-            std::process::Command::new("tar").current_dir(home).args(["-cf", "layer.tar", "app"]).status().unwrap();
-        assert!(tar.success());
-        let tag = format!("{}/{name}:1", self.registry.host());
-        let output = self.peers.expect(0, "crane", &["append", "--oci-empty-base", "-f", "layer.tar", "-t", &tag]);
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        self.registry.push(&self.peers, name)
     }
 
     fn home(&self) -> &Path {

@@ -10,6 +10,7 @@ mod attestry;
 mod bad_input;
 mod conformance;
 mod crash;
+mod files;
 mod interop;
 mod peers;
 mod registry;

@@ -1,6 +1,7 @@
 //! Real registries as processes on loopback, started by a test and ended with it.
 
 use std::{
+    fs,
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
@@ -57,6 +58,17 @@ impl Registry {
             said = String::from_utf8_lossy(&output.stderr).into_owned();
         }
         panic!("{name} does not start: {said}");
+    }
+
+    /// Pushes an image that no other name has; `host/name@digest`.
+    pub(crate) fn push(&self, peers: &Peers, name: &str) -> String {
+        let home = peers.home();
+        fs::write(home.join("app"), format!("{name}\n")).unwrap();
+        let tar = Command::new("tar").current_dir(home).args(["-cf", "layer.tar", "app"]).status().unwrap();
+        assert!(tar.success());
+        let tag = format!("{}/{name}:1", self.host());
+        let output = peers.expect(0, "crane", &["append", "--oci-empty-base", "-f", "layer.tar", "-t", &tag]);
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// `127.0.0.1:PORT`.

@@ -41,7 +41,7 @@ fn attested_and_verified(test: &str, format: &Format) {
         run(home, 0, &["key", "generate", "ours"]);
         run(home, 0, &["key", "generate", "other"]);
         let registry = Registry::start(&peers, kind);
-        let image = push(&peers, &registry);
+        let image = registry.push(&peers, "app");
         run(home, 0, &["attest", &image, "--predicate", "sbom.json", "--key", "ours.key"]);
 
         let other_type = if format.ours == SPDX.ours { CYCLONE_DX.ours } else { SPDX.ours };
@@ -94,15 +94,6 @@ fn generate(format: &Format) -> Vec<u8> {
         .output()
         .unwrap();
     expect(0, "cargo-sbom", output).stdout
-}
-
-fn push(peers: &Peers, registry: &Registry) -> String {
-    fs::write(peers.home().join("app"), "app\n").unwrap();
-    let tar = Command::new("tar").current_dir(peers.home()).args(["-cf", "layer.tar", "app"]).status().unwrap();
-    assert!(tar.success());
-    let tag = format!("{}/app:1", registry.host());
-    let output = peers.expect(0, "crane", &["append", "--oci-empty-base", "-f", "layer.tar", "-t", &tag]);
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn policy(key: &str, format: &Format, condition: &str) -> String {

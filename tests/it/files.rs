@@ -1,0 +1,107 @@
+//! Files that are no images, and predicates on their way out: `verify --file`, `extract`.
+
+use std::fs;
+
+use crate::{
+    attestry::run,
+    peers::Peers,
+    registry::{BOTH, Registry},
+    vectors::vectors,
+};
+
+const SIGNING_CONFIG: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","caUrls":[],"oidcUrls":[],"rekorTlogUrls":[],"tsaUrls":[],"rekorTlogConfig":{},"tsaConfig":{}}"#;
+const TRUSTED_ROOT: &str = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
+const ISSUER: &str = "https://token.actions.githubusercontent.com";
+const SUBJECT: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
+
+#[test]
+fn a_file_signed_by_cosign_is_verified() {
+    let Some(peers) = Peers::find("a_file_signed_by_cosign_is_verified") else { return };
+    let home = peers.home();
+    for (name, text) in
+        [("signing.json", SIGNING_CONFIG), ("root.json", TRUSTED_ROOT), ("release", "bytes"), ("other", "else")]
+    {
+        fs::write(home.join(name), text).unwrap();
+    }
+    peers.expect(0, "cosign", &["generate-key-pair"]);
+    run(home, 0, &["key", "generate", "ours"]);
+    let services = ["--signing-config", "signing.json", "--trusted-root", "root.json", "-y"];
+    let words = ["sign-blob", "--key", "cosign.key", "--bundle", "b.json", "release"];
+    peers.expect(0, "cosign", &[&words[..1], &services, &words[1..]].concat());
+    run(home, 0, &["verify", "--file", "release", "--bundle", "b.json", "--key", "cosign.pub"]);
+    let refused = |file: &str, key: &str, code: &str| {
+        let said = run(home, 1, &["verify", "--file", file, "--bundle", "b.json", "--key", key]);
+        assert!(said.contains(code), "{file} {key}: no {code} in\n{said}");
+    };
+    refused("release", "ours.pub", "key-unknown");
+    refused("other", "cosign.pub", "subject-mismatch");
+    // An attestation about the file is as good, and is told apart.
+    fs::write(home.join("predicate.json"), r#"{"a":1}"#).unwrap();
+    let words = [
+        "attest-blob",
+        "--key",
+        "cosign.key",
+        "--bundle",
+        "a.json",
+        "--predicate",
+        "predicate.json",
+        "--type",
+        "https://example.org/own/v1",
+        "release",
+    ];
+    peers.expect(0, "cosign", &[&words[..1], &services, &words[1..]].concat());
+    let said = run(home, 0, &["verify", "--file", "release", "--bundle", "a.json", "--key", "cosign.pub"]);
+    assert!(said.contains("https://example.org/own/v1"), "{said}");
+}
+
+#[test]
+fn a_keyless_release_is_verified_under_its_trust_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let conformance = vectors().join("sigstore-conformance");
+    for (from, to) in [
+        ("bundle-verify/a.txt", "a.txt"),
+        ("bundle-verify/happy-path-v0.3/bundle.sigstore.json", "b.json"),
+        ("trusted_root.json", "root.json"),
+    ] {
+        fs::copy(conformance.join(from), folder.path().join(to)).unwrap();
+    }
+    let verify = |code: i32, subject: &str, issuer: &str, more: &[&str]| {
+        let words = ["verify", "--file", "a.txt", "--bundle", "b.json", "--identity", subject, "--issuer", issuer];
+        run(folder.path(), code, &[&words[..], more].concat())
+    };
+    let said = verify(0, SUBJECT, ISSUER, &["--trust-root", "root.json", "--output", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((said["subject"].as_str(), said["log"].as_str()), (Some(SUBJECT), Some("inclusion")), "{said}");
+    assert!(said["time"].is_string(), "{said}");
+    // The public instance is built in.
+    verify(0, SUBJECT, ISSUER, &[]);
+    let longer = format!("{SUBJECT}-evil");
+    for (subject, issuer) in
+        [(longer.as_str(), ISSUER), (SUBJECT, "https://issuer.example"), (&SUBJECT[..SUBJECT.len() - 1], ISSUER)]
+    {
+        let said = verify(1, subject, issuer, &["--trust-root", "root.json"]);
+        assert!(said.contains("identity-mismatch"), "{subject} {issuer}:\n{said}");
+    }
+}
+
+#[test]
+fn a_predicate_comes_out_only_if_it_is_verified() {
+    let test = "a_predicate_comes_out_only_if_it_is_verified";
+    for kind in BOTH {
+        let Some(peers) = Peers::find(test) else { return };
+        let home = peers.home();
+        let registry = Registry::start(&peers, kind);
+        let sbom = r#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"x","dataLicense":"CC0-1.0","documentNamespace":"https://example.org/x","creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: t"]},"packages":[]}"#;
+        fs::write(home.join("sbom.json"), sbom).unwrap();
+        run(home, 0, &["key", "generate", "ours"]);
+        run(home, 0, &["key", "generate", "other"]);
+        let image = registry.push(&peers, "extract");
+        let extract =
+            |code: i32, key: &str, kind: &str| run(home, code, &["extract", &image, "--type", kind, "--key", key]);
+        extract(1, "ours.pub", "spdx");
+        run(home, 0, &["attest", &image, "--predicate", "sbom.json", "--key", "ours.key"]);
+        assert_eq!(extract(0, "ours.pub", "spdx").trim(), sbom);
+        assert_eq!(extract(1, "other.pub", "spdx"), "", "nothing of what is not verified is printed");
+        assert_eq!(extract(1, "ours.pub", "cyclonedx"), "");
+    }
+}
