@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use image::{AttestArgs, DigestArgs, RegistryArgs, SignArgs, SignerArgs, StoredAs, TreeArgs};
-pub(crate) use judge::{DemandArgs, ExtractArgs, VerifyArgs};
+pub(crate) use image::{AttestArgs, DigestArgs, RegistryArgs, SignArgs, SignerArgs, StoredAs};
+pub(crate) use judge::{DemandArgs, ExtractArgs, TreeArgs, VerifyArgs};
 pub(crate) use local::{
     AuditCommand, AuditListArgs, AuditShowArgs, AuditSource, BaseAddArgs, BaseCheckArgs, BaseCommand, BaseStatusArgs,
     CompletionsArgs, DemoArgs, KeyAlgorithm, KeyCommand, KeyGenerateArgs, KeyImportArgs, KeyPublicArgs, PolicyCommand,
@@ -69,8 +69,8 @@ pub(crate) enum Command {
     Verify(Box<VerifyArgs>),
     /// Print a predicate, such as an SBOM, if it is verified
     Extract(Box<ExtractArgs>),
-    /// List what is stored beside an image, without verifying it
-    Tree(TreeArgs),
+    /// List what is stored beside an image, who signed it, and whether that is verified
+    Tree(Box<TreeArgs>),
     /// Test, lint and describe policy documents
     #[command(subcommand)]
     Policy(PolicyCommand),

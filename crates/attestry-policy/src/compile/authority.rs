@@ -6,8 +6,9 @@ use attestry_core::{
     Reason, ReasonCode, Timestamp,
     crypto::{KeyId, PublicKey},
     identity::{CLAIMS, Identity},
+    statement::Statement,
     trust_root::{self, Demands, LogProof},
-    verify::{FileContent, FileSigner, SignedFile, TrustedKey, Verified, verify_file},
+    verify::{Candidate, FileContent, FileSigner, SignedFile, TrustedKey, Verified, verify_file},
 };
 use jiff::SignedDuration;
 
@@ -144,6 +145,19 @@ impl Authority {
                 // Length-framed by the quoting of Debug, so that no two identities share a text.
                 AuthorityId::Identity(format!("{:?} {} {:?}", keyless.issuer, keyless.subject, keyless.claims))
             }
+        }
+    }
+
+    /// Verifies an attachment of an image, whatever it says.
+    pub fn verify(&self, candidate: &Candidate, now: Timestamp) -> Result<Verified<Statement>, Reason> {
+        if let Some(root) = self.trust_root().filter(|root| root.stale(now)) {
+            return Err(root.stale_reason());
+        }
+        match &self.kind {
+            AuthorityKind::Key(key) => candidate.verify(&key.trusted(), now),
+            AuthorityKind::Keyless(keyless) => candidate
+                .verify_keyless(&keyless.trust_root.root, keyless.pending_log, now)
+                .and_then(|verified| keyless.admit(verified)),
         }
     }
 

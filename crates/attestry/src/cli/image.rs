@@ -1,4 +1,4 @@
-//! Commands that write beside an image or list what lies there: sign, attest, tree.
+//! Commands that write beside an image: sign, attest.
 
 use clap::{ArgGroup, Args, ValueEnum};
 
@@ -107,15 +107,6 @@ pub(crate) struct AttestArgs {
     pub(crate) digest: DigestArgs,
     #[command(flatten)]
     pub(crate) signer: SignerArgs,
-    #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
-}
-
-/// `tree`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct TreeArgs {
-    /// The image: registry/repository[:tag][@sha256:DIGEST]
-    pub(crate) image: String,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }

@@ -1,4 +1,4 @@
-//! Commands that judge what others made: verify, extract.
+//! Commands that judge what others made: verify, extract, tree.
 
 use clap::{ArgGroup, Args};
 
@@ -90,6 +90,21 @@ pub(crate) struct ExtractArgs {
     /// Judge saved evidence; no registry is asked
     #[arg(long, value_name = "FILE")]
     pub(crate) evidence: Option<File>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// `tree`.
+#[derive(Debug, Clone, Args)]
+#[command(mut_group("demand", |group| group.required(false)))]
+#[command(after_help = "\
+Without --policy, --key or --identity certificates are checked all the same and tell who signed; signatures by keys stay
+unverified.")]
+pub(crate) struct TreeArgs {
+    /// The image: registry/repository[:tag][@sha256:DIGEST]
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) demand: DemandArgs,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }

@@ -57,7 +57,8 @@ pub(super) fn usage(errors: &PolicyErrors) -> Failure {
     Failure::usage(problems.join("; "))
 }
 
-fn trusted_root(path: &std::path::Path) -> Result<String, Failure> {
+/// The text of a `trusted_root.json`.
+pub(super) fn trusted_root(path: &std::path::Path) -> Result<String, Failure> {
     let limit = attestry_core::trust_root::MAX_TRUSTED_ROOT as u64;
     let bytes = files::read(path, limit)?;
     String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{} is not text", path.display())))

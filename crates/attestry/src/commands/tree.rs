@@ -1,18 +1,26 @@
-//! `attestry tree`: what is stored beside an image, verified or not.
+//! `attestry tree`: what is stored beside an image and the images in it, who signed it, and whether that is proven.
+
+mod judge;
 
 use attestry_core::attachment::{Attachment, Attachments, Form};
 use attestry_core::evidence::Layout;
 use attestry_core::manifest::Manifest;
 use attestry_core::verify::{Candidate, Reading, SubjectDigests};
-use attestry_core::{Digest, Evidence, Need, Needs, Reason};
+use attestry_core::{Digest, Evidence, Need, Needs, Reason, ReasonCode, Timestamp};
 use attestry_oci::Budget;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
+use self::judge::{Judge, Signer};
 use super::Context;
 use crate::cli::TreeArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::Paint;
 use crate::registry;
+
+/// What BuildKit writes on an attestation manifest of an index, and on its layers (moby/buildkit, docs/attestations).
+const BUILDKIT_ABOUT: &str = "vnd.docker.reference.digest";
+const BUILDKIT_TYPE: &str = "in-toto.io/predicate-type";
 
 const LAYOUTS: [Layout; 3] = [Layout::Referrers, Layout::LegacySignatures, Layout::LegacyAttestations];
 
@@ -31,6 +39,17 @@ struct Branch {
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<String>,
     attachments: Vec<Leaf>,
+    /// BuildKit's attestation manifests of the index, which nobody signed on their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unsigned: Vec<Unsigned>,
+}
+
+/// A statement that only the index vouches for, as it describes itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Unsigned {
+    manifest: Digest,
+    unverified_predicate_types: Vec<String>,
 }
 
 /// One attachment, as it describes itself.
@@ -43,16 +62,20 @@ struct Leaf {
     content: Digest,
     manifest: Digest,
     size: usize,
-    /// What its statement says it is. Unverified.
+    /// What its statement says it is. Unverified, unless `signer` is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     unverified_predicate_type: Option<String>,
-    /// Why it can prove nothing about this image.
+    /// Who signed it, where that was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
-    unusable: Option<Reason>,
+    signer: Option<Signer>,
+    /// Why it is not verified, or can prove nothing about this image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unverified: Option<Reason>,
 }
 
 pub(super) fn run(args: &TreeArgs, context: Context<'_>) -> Result<Exit, Failure> {
     let reference = registry::reference(&args.image)?;
+    let judge = Judge::new(args, context)?;
     let client = registry::client(&args.registry, context.environment, reference.repository())?;
     let progress = context.output.progress(format!("reading what lies beside {reference}"));
     let evidence = registry::block_on(async {
@@ -74,7 +97,7 @@ pub(super) fn run(args: &TreeArgs, context: Context<'_>) -> Result<Exit, Failure
     }
     gaps.sort();
     gaps.dedup();
-    let images = images.into_iter().map(|(digest, platform)| branch(&evidence, digest, platform)).collect();
+    let images = images.into_iter().map(|(digest, platform)| branch(&evidence, &judge, digest, platform)).collect();
     let tree = Tree { image: reference.pin(subject.digest).to_string(), images, gaps };
     context.output.result("AttachmentTree", &tree, || describe(&tree, context.output.paint))?;
     Ok(if tree.gaps.is_empty() { Exit::Done } else { Exit::Undeterminable })
@@ -88,7 +111,22 @@ fn needs(evidence: &Evidence, subject: Digest) -> Needs {
             needs.extend(Attachments::of(evidence, digest, layout).pending);
         }
     }
+    needs.extend(attestation_manifests(evidence, subject).map(|(_, digest)| Need::Manifest { digest }));
     needs
+}
+
+/// BuildKit's attestation manifests of an index, with the image that each says it is about.
+fn attestation_manifests(evidence: &Evidence, subject: Digest) -> impl Iterator<Item = (Option<Digest>, Digest)> {
+    let document = evidence.document(&subject);
+    let entries = match document.map(|d| Manifest::parse(&d.media_type, &d.bytes)) {
+        Some(Ok(Manifest::Index(index))) => index.manifests,
+        _ => Vec::new(),
+    };
+    let marked = entries.into_iter().filter(|entry| entry.is_attestation_manifest());
+    let about = |annotations: &BTreeMap<String, String>| annotations.get(BUILDKIT_ABOUT)?.parse().ok();
+    marked
+        .take(attestry_core::manifest::MAX_CHILDREN)
+        .map(move |entry| (entry.annotations.as_ref().and_then(about), entry.digest))
 }
 
 /// The subject and, once its index was read, the runnable images in it.
@@ -103,20 +141,50 @@ fn images(evidence: &Evidence, subject: Digest) -> Vec<(Digest, Option<String>)>
     images
 }
 
-fn branch(evidence: &Evidence, digest: Digest, platform: Option<String>) -> Branch {
+fn branch(evidence: &Evidence, judge: &Judge, digest: Digest, platform: Option<String>) -> Branch {
     let subject = SubjectDigests::of(evidence, digest);
     let found = LAYOUTS.into_iter().flat_map(|layout| {
         let attachments = Attachments::of(evidence, digest, layout).found;
         attachments.into_iter().map(move |attachment| (layout, attachment))
     });
-    let attachments = found.map(|(layout, attachment)| leaf(layout, &attachment, &subject)).collect();
-    Branch { digest, platform, attachments }
+    let attachments = found.map(|(layout, attachment)| leaf(layout, &attachment, &subject, judge)).collect();
+    let index = evidence.digest.unwrap_or(digest);
+    let about = |(about, manifest): (Option<Digest>, Digest)| {
+        // One that names no image is listed with the index.
+        (about.unwrap_or(index) == digest).then(|| unsigned(evidence, manifest))
+    };
+    Branch {
+        digest,
+        platform,
+        attachments,
+        unsigned: attestation_manifests(evidence, index).filter_map(about).collect(),
+    }
 }
 
-fn leaf(layout: Layout, attachment: &Attachment, subject: &SubjectDigests) -> Leaf {
-    let (unverified_predicate_type, unusable) = match Candidate::read(attachment, subject) {
-        Ok(Reading::Candidate(candidate)) => (Some(candidate.unverified_predicate_type().to_owned()), None),
-        Ok(Reading::Irrelevant) => (None, None),
+fn unsigned(evidence: &Evidence, manifest: Digest) -> Unsigned {
+    let parsed = evidence.document(&manifest).map(|d| Manifest::parse(&d.media_type, &d.bytes));
+    let layers = match parsed {
+        Some(Ok(Manifest::Image(manifest))) => manifest.layers,
+        _ => Vec::new(),
+    };
+    let named = layers.iter().filter_map(|layer| layer.annotations.as_ref()?.get(BUILDKIT_TYPE).cloned());
+    Unsigned { manifest, unverified_predicate_types: named.collect() }
+}
+
+fn leaf(layout: Layout, attachment: &Attachment, subject: &SubjectDigests, judge: &Judge) -> Leaf {
+    let (unverified_predicate_type, signer) = match Candidate::read(attachment, subject) {
+        Ok(Reading::Candidate(candidate)) => {
+            let claims = candidate.unverified_predicate_type().to_owned();
+            (Some(claims), judge.signer(&candidate, Timestamp::now()))
+        }
+        Ok(Reading::Irrelevant) => (
+            None,
+            Err(Reason::new(ReasonCode::SignatureMissing, "a signature over a file, which says nothing of images")),
+        ),
+        Err(reason) => (None, Err(reason)),
+    };
+    let (signer, unverified) = match signer {
+        Ok(signer) => (Some(signer), None),
         Err(reason) => (None, Some(reason)),
     };
     Leaf {
@@ -130,13 +198,14 @@ fn leaf(layout: Layout, attachment: &Attachment, subject: &SubjectDigests) -> Le
         manifest: attachment.manifest,
         size: attachment.bytes.len(),
         unverified_predicate_type,
-        unusable,
+        signer,
+        unverified,
     }
 }
 
 fn describe(tree: &Tree, paint: Paint) -> String {
     let mut lines = vec![tree.image.clone()];
-    for Branch { digest, platform, attachments } in &tree.images {
+    for Branch { digest, platform, attachments, unsigned } in &tree.images {
         let indent = match platform {
             Some(platform) => {
                 lines.push(format!("  {} {digest}", paint.strong(platform)));
@@ -144,27 +213,33 @@ fn describe(tree: &Tree, paint: Paint) -> String {
             }
             None => "  ",
         };
-        if attachments.is_empty() {
+        if attachments.is_empty() && unsigned.is_empty() {
             lines.push(format!("{indent}nothing"));
         }
         for leaf in attachments {
             let claims = leaf.unverified_predicate_type.as_deref().map(|uri| attestry_core::reason::clean(uri, 200));
-            let what = match (&leaf.unusable, claims) {
-                (Some(reason), _) => paint.bad(&reason.to_string()),
-                (None, claims) => {
-                    paint.strong(&claims.unwrap_or_else(|| "about something else than an image".to_owned()))
-                }
-            };
+            let what = paint.strong(&claims.unwrap_or_else(|| "unreadable".to_owned()));
+            lines.push(match (&leaf.signer, &leaf.unverified) {
+                (Some(signer), _) => format!("{indent}{} {what} {}", paint.good("verified"), signer.describe()),
+                (None, Some(reason)) => format!("{indent}{} {what} {reason}", paint.unsure("unverified")),
+                (None, None) => format!("{indent}{what}"),
+            });
             let place = match leaf.layout {
                 Layout::Referrers => "referrer",
                 Layout::LegacySignatures => "tag .sig",
                 Layout::LegacyAttestations => "tag .att",
             };
-            lines.push(format!("{indent}{what}"));
             lines.push(format!("{indent}  {} {} ({place}, {} bytes)", leaf.form, leaf.content, leaf.size));
+        }
+        for Unsigned { manifest, unverified_predicate_types } in unsigned {
+            let types = unverified_predicate_types.iter().map(|uri| attestry_core::reason::clean(uri, 200));
+            let types = types.collect::<Vec<_>>().join(", ");
+            lines.push(format!("{indent}{} {}", paint.unsure("unsigned"), paint.strong(&types)));
+            lines.push(format!("{indent}  BuildKit attestation manifest {manifest}, which only the index vouches for"));
         }
     }
     lines.extend(tree.gaps.iter().map(|gap| format!("{} {gap}", paint.unsure("not read:"))));
-    lines.push(paint.faint("nothing of this was verified: whoever can push to the repository can add to it"));
+    lines
+        .push(paint.faint("whoever can push to the repository can add to it; a verdict is what attestry verify gives"));
     lines.join("\n")
 }
