@@ -180,6 +180,9 @@ fn der_value(bytes: &[u8], tag: u8) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
+mod wycheproof;
+
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use p256::{

@@ -6,10 +6,11 @@
 //!    PEM, DER, and cosign's encryption.
 //! 2. [`key_files`]: `NAME.key` and `NAME.pub` on disk.
 //! 3. [`predicate`]: what is attested, checked before it is signed.
-//! 4. [`attest`]: from a statement to the bytes that are attached, verified before they leave.
+//! 4. [`provenance`]: what a CI job says of itself, as SLSA provenance.
+//! 5. [`attest`]: from a statement to the bytes that are attached, verified before they leave.
 //!    [`file`]: the same for a file that is no image.
-//! 5. [`checkpoint`]: the key that signs the decision log's checkpoints.
-//! 6. [`example_keys`]: the published keys that are refused.
+//! 6. [`checkpoint`]: the key that signs the decision log's checkpoints.
+//! 7. [`example_keys`]: the published keys that are refused.
 //!
 //! No other crate of attestry holds private material, and the decision path never names this one.
 
@@ -21,6 +22,7 @@ pub mod file;
 pub mod key;
 pub mod key_files;
 pub mod predicate;
+pub mod provenance;
 
 pub use attest::SignedAttachment;
 pub use checkpoint::CheckpointSigner;

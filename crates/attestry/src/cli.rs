@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use image::{AttestArgs, DigestArgs, RegistryArgs, SignArgs, SignerArgs, StoredAs};
+pub(crate) use image::{AttestArgs, DigestArgs, ProvenanceSource, RegistryArgs, SignArgs, SignerArgs, StoredAs};
 pub(crate) use judge::{DemandArgs, ExtractArgs, TreeArgs, VerifyArgs};
 pub(crate) use local::{
     AuditCommand, AuditListArgs, AuditShowArgs, AuditSource, BaseAddArgs, BaseCheckArgs, BaseCommand, BaseStatusArgs,

@@ -10,6 +10,7 @@ mod demo;
 mod extract;
 mod key;
 mod policy;
+mod provenance;
 mod serve;
 mod sign;
 mod subject;

@@ -1,5 +1,6 @@
 //! The environment, read once at the start. Nobody reads it again.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ pub(crate) struct Environment {
     pub(crate) https_proxy: Option<String>,
     /// `NO_PROXY`, split at its commas.
     pub(crate) no_proxy: Vec<String>,
+    /// The variables of a CI job that provenance is written from, and no others: tokens are never read.
+    pub(crate) ci: BTreeMap<&'static str, String>,
     /// Whether `NO_COLOR` is set to anything.
     pub(crate) no_color: bool,
 }
@@ -40,6 +43,7 @@ impl Environment {
             },
             https_proxy: text("HTTPS_PROXY"),
             no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect(),
+            ci: attestry_sign::provenance::variables().filter_map(|name| Some((name, text(name)?))).collect(),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         }
     }

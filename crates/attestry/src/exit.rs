@@ -33,6 +33,9 @@ Environment:
   DOCKER_CONFIG, REGISTRY_AUTH_FILE         where registry credentials are found
   HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE      how registries are reached and trusted
   NO_COLOR                                  plain text
+  GITHUB_*, RUNNER_ENVIRONMENT, CI_*, TEKTON_*
+                                            what `attest --provenance ci` writes, named one by one in
+                                            docs/reference/provenance.md
 Nothing else is read from it.";
 
 impl From<Exit> for ExitCode {

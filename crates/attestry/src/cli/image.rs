@@ -98,8 +98,12 @@ pub(crate) struct AttestArgs {
     /// The image: registry/repository@sha256:DIGEST
     pub(crate) image: String,
     /// What is attested: a JSON file, or - for standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) predicate: File,
+    #[arg(long, value_name = "FILE", required_unless_present = "provenance")]
+    pub(crate) predicate: Option<File>,
+    /// Attest SLSA provenance of the CI job that this runs in (GitHub Actions, GitLab CI, Tekton); refused elsewhere
+    #[arg(long, value_enum, value_name = "ci", conflicts_with_all = ["predicate", "predicate_type"])]
+    #[arg(hide_possible_values = true)]
+    pub(crate) provenance: Option<ProvenanceSource>,
     /// spdx, cyclonedx, slsaprovenance, vuln, openvex, or the URI of another type; found from the content without it
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) predicate_type: Option<String>,

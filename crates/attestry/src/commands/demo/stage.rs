@@ -54,6 +54,7 @@ impl<'a> Stage<'a> {
             credentials: attestry_oci::CredentialPlaces::default(),
             https_proxy: None,
             no_proxy: Vec::new(),
+            ci: Default::default(),
             no_color: true,
         };
         Ok(Self {
