@@ -114,3 +114,10 @@ pub(crate) struct AttestArgs {
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }
+
+/// Where provenance is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProvenanceSource {
+    /// The variables of the CI job
+    Ci,
+}
