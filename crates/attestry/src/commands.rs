@@ -13,6 +13,7 @@ mod policy;
 mod provenance;
 mod serve;
 mod sign;
+mod sign_file;
 mod subject;
 mod tree;
 mod verify;

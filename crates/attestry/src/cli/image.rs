@@ -71,14 +71,23 @@ pub(crate) enum StoredAs {
 
 /// `sign`.
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("subject").required(true).args(["image", "file"]))]
 #[command(after_help = "\
-Example:
+Examples:
   attestry sign registry.example/app@sha256:DIGEST --key release.key
+  attestry sign --file app.tar.gz --bundle app.tar.gz.sigstore.json --key release.key
 
-The signature is verified before it is pushed, and success is reported only for what was read back.")]
+The signature is verified before it is pushed or written, and success is reported only for what was read back.")]
 pub(crate) struct SignArgs {
     /// The image: registry/repository@sha256:DIGEST
-    pub(crate) image: String,
+    pub(crate) image: Option<String>,
+    /// A file that is no image: a release, an SBOM
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    #[arg(conflicts_with_all = ["digest_file", "danger_resolve_tag", "format", "recursive", "annotations"])]
+    pub(crate) file: Option<File>,
+    /// Where the Sigstore bundle about that file is written
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) bundle: Option<File>,
     #[command(flatten)]
     pub(crate) digest: DigestArgs,
     #[command(flatten)]

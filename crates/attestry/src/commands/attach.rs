@@ -74,7 +74,7 @@ pub(super) fn run(
 }
 
 /// Ways to sign that the command line knows and this version does not: said clearly, never half done.
-fn refuse_what_is_to_come(args: &SignerArgs) -> Result<&std::path::Path, Failure> {
+pub(super) fn refuse_what_is_to_come(args: &SignerArgs) -> Result<&std::path::Path, Failure> {
     let asked = [
         ("--identity-token", args.identity_token.is_some()),
         ("--service", args.service.is_some()),

@@ -8,13 +8,12 @@ use crate::cli::SignArgs;
 use crate::exit::{Exit, Failure};
 
 pub(super) fn run(args: &SignArgs, context: Context<'_>) -> Result<Exit, Failure> {
-    let job = Job {
-        image: &args.image,
-        digest: &args.digest,
-        signer: &args.signer,
-        registry: &args.registry,
-        legacy_signature: true,
-    };
+    if let (Some(file), Some(bundle)) = (&args.file, &args.bundle) {
+        return super::sign_file::run(file, bundle, &args.signer, context);
+    }
+    let image = args.image.as_deref().ok_or_else(|| Failure::usage("name an image, or a file with --file"))?;
+    let job =
+        Job { image, digest: &args.digest, signer: &args.signer, registry: &args.registry, legacy_signature: true };
     let annotations = args.signer.annotations.iter().cloned().collect();
     attach::run(&job, context, |subject| attest::image_signature(&subject.repository, subject.digest, &annotations))
 }

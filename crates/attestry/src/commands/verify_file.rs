@@ -15,7 +15,7 @@ use crate::files;
 use crate::output::Paint;
 
 /// A release may be large; its digest alone is not enough for every kind of key.
-const MAX_FILE: u64 = 4 << 30;
+pub(super) const MAX_FILE: u64 = 4 << 30;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
