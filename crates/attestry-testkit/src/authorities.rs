@@ -15,6 +15,7 @@ pub mod tsa;
 
 pub use ca::{CaFault, CertificateAuthority, Leaf, LeafFault, San};
 pub use ct::CtLog;
+pub use tsa::{TimestampAuthority, TimestampFault};
 
 /// An element of `certificateAuthorities` or `timestampAuthorities`.
 fn authority_entry(
