@@ -2,7 +2,8 @@
 //!
 //! The Sigstore project's verifier does the work (ADR 0003). It is named here and nowhere else. What it leaves open is
 //! closed here: it looks at the host's clock, so every proven time is compared with the `now` that was given; it
-//! takes the first of several names, so identities are read by [`crate::identity`]; it is content when one log entry
+//! takes the first of several names, so identities are read by [`crate::identity`]; it does not look at the dates of
+//! certificates in the trust root, so the chain is walked again; it is content when one log entry
 //! of several has a proof, so each is looked at.
 
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::{
     strict_json,
 };
 
+mod chain;
 mod material;
 mod refusal;
 
@@ -35,6 +37,7 @@ pub const MAX_TRUSTED_ROOT: usize = 1 << 20;
 /// A trusted root that was read and checked, ready to verify with.
 pub struct TrustRoot {
     verifier: Verifier,
+    authorities: chain::Authorities,
     timestamp_authorities: Vec<TsaAuthority>,
     digest: Digest,
     demands: Demands,
@@ -113,7 +116,9 @@ impl TrustRoot {
             |error: &dyn fmt::Display| TrustRootError::Content(crate::reason::clean(&error.to_string(), 256));
         let root: TrustedRoot = serde_json::from_value(value).map_err(|error| unusable(&error))?;
         let verifier = Verifier::new(&root).map_err(|error| unusable(&error))?;
-        Ok(Self { timestamp_authorities: root.tsa_authorities(), verifier, digest: Digest::of(bytes), demands })
+        let authorities = chain::Authorities::of(&root)?;
+        let timestamp_authorities = root.tsa_authorities();
+        Ok(Self { verifier, authorities, timestamp_authorities, digest: Digest::of(bytes), demands })
     }
 
     /// Sigstore's public instance.
@@ -157,6 +162,7 @@ impl TrustRoot {
         let mut times = result.verified_timestamps().to_vec();
         times.extend(self.envelope_timestamps(content, material)?);
         material::leaf_holds(&leaf, &times)?;
+        self.authorities.hold(material::chain(material)?, &times)?;
         let identity =
             Identity::from_certificate(&leaf).map_err(|error| Refusal::new(ReasonCode::IdentityMismatch, &error))?;
         Ok((proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)?, identity, leaf))

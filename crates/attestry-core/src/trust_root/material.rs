@@ -171,8 +171,13 @@ fn self_issued(der: &[u8]) -> bool {
 
 /// The signer's own certificate.
 pub(super) fn leaf(material: &UnverifiedMaterial) -> Result<&[u8], Refusal> {
+    chain(material)?.first().map(Vec::as_slice).ok_or_else(not_by_certificate)
+}
+
+/// The signer's own certificate and those that came along.
+pub(super) fn chain(material: &UnverifiedMaterial) -> Result<&[Vec<u8>], Refusal> {
     match &material.signer {
-        UnverifiedSigner::Certificates(chain) => chain.first().map(Vec::as_slice).ok_or_else(not_by_certificate),
+        UnverifiedSigner::Certificates(chain) => Ok(chain),
         _ => Err(not_by_certificate()),
     }
 }

@@ -1,0 +1,386 @@
+//! What has broken verifiers of keyless signatures, made with an instance of our own: the honest forms are accepted, and
+//! each forgery is refused for its own reason.
+
+mod world;
+
+use attestry_core::{
+    Digest, ReasonCode,
+    attachment::Form,
+    legacy,
+    trust_root::{Demands, LogProof},
+    verify::{Candidate, Reading, TrustedKey},
+};
+use attestry_testkit::{
+    authorities::{
+        CaFault, CertificateAuthority, CtLog, Leaf, LeafFault, TimestampFault,
+        log::{Generation, LogFault, RekorLog, propose},
+    },
+    clock, keys,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::json;
+use world::{
+    ISSUER, MANIFEST, Parts, SUBJECT, V01, V02, World, attachment, bundle_attachment, issued, signed, statement,
+    subject,
+};
+
+#[test]
+fn every_honest_form_is_accepted() {
+    let mut world = World::new();
+    let chain = [world.ca.chain()[0].clone()];
+    let logged = world.honest();
+    let second = world.honest_v2();
+    let mut promise_only = World::new().logged(&World::leaf(), Some(LogFault::ProofMissing)).older(V01, &chain);
+    let mut intoto = world.bare(&World::leaf());
+    let request = propose::intoto(&intoto.envelope, propose::Verifier::Certificate(&intoto.leaf));
+    intoto.entries.push(world.v1.append(&request, signed()).unwrap());
+    let mut both = World::new().honest();
+    both.timestamps.push(world.tsa.stamp(&both.signature(), signed()));
+    for (name, parts, log) in [
+        ("v0.3, first generation", logged.clone(), LogProof::Inclusion),
+        ("v0.3, second generation", second.clone(), LogProof::Inclusion),
+        ("v0.2 with a chain", logged.clone().older(V02, &chain), LogProof::Inclusion),
+        ("v0.1 with a chain", logged.clone().older(V01, &chain), LogProof::Inclusion),
+        ("v0.1, a promise alone", promise_only.clone(), LogProof::Promise),
+        ("intoto 0.0.2", intoto.clone(), LogProof::Inclusion),
+        ("log time and timestamp", both.clone(), LogProof::Inclusion),
+    ] {
+        let verified = world.judge(&parts).unwrap_or_else(|code| panic!("{name}: {code}"));
+        let identity = verified.identity().unwrap();
+        assert_eq!((identity.subject.as_str(), identity.issuer.as_str()), (SUBJECT, ISSUER), "{name}");
+        assert_eq!(identity.claims["sourceRepositoryURI"], "https://ci.test/acme/app", "{name}");
+        assert_eq!((verified.time(), verified.log()), (Some(signed()), log), "{name}");
+    }
+    // The same promise is too little from v0.2 on.
+    promise_only.media_type = V02;
+    world.refused(&promise_only, ReasonCode::LogProofInvalid);
+}
+
+#[test]
+fn legacy_layers_with_certificates_are_judged_by_the_same_code() {
+    let mut world = World::new();
+    let chain = world.ca.chain();
+    // `.sig`: the payload is what was signed and logged.
+    let key = World::key("signer");
+    let payload = legacy::payload(&"registry.example/app".parse().unwrap(), Digest::of(MANIFEST), None);
+    let signature = key.sign(&payload);
+    let mut parts = world.bare(&World::leaf());
+    let request = propose::hashedrekord(&payload, &signature, propose::Verifier::Certificate(&parts.leaf));
+    parts.entries = vec![world.v1.append(&request, signed()).unwrap()];
+    let layer = |parts: &Parts, bytes: &[u8]| {
+        attachment(Form::SimpleSigning(parts.annotations(&chain, &signature)), bytes.to_vec())
+    };
+    let judge = |world: &World, layer| world.judge_attachment(&layer, clock::now()).map(|verified| verified.log());
+    assert_eq!(judge(&world, layer(&parts, &payload)), Ok(LogProof::Promise));
+    let other = legacy::payload(
+        &"registry.example/app".parse().unwrap(),
+        Digest::of(MANIFEST),
+        Some(&[("a".to_owned(), "b".to_owned())].into()),
+    );
+    assert_eq!(judge(&world, layer(&parts, &other)), Err(ReasonCode::SignatureInvalid));
+    // With a timestamp as well, over the signature; then over something else.
+    parts.timestamps = vec![world.tsa.stamp(&signature, signed())];
+    assert_eq!(judge(&world, layer(&parts, &payload)), Ok(LogProof::Promise));
+    parts.timestamps = vec![world.tsa.stamp(b"something else", signed())];
+    assert_eq!(judge(&world, layer(&parts, &payload)), Err(ReasonCode::TimestampInvalid));
+
+    // `.att`: an envelope, whose timestamp is over its whole text.
+    let mut parts = world.honest();
+    let text = serde_json::to_vec(&parts.envelope).unwrap();
+    let layer = |parts: &Parts| attachment(Form::Envelope(parts.annotations(&chain, b"")), text.clone());
+    assert_eq!(judge(&world, layer(&parts)), Ok(LogProof::Promise));
+    parts.timestamps = vec![world.tsa.stamp(&text, signed())];
+    assert_eq!(judge(&world, layer(&parts)), Ok(LogProof::Promise));
+    parts.timestamps = vec![world.tsa.stamp(&parts.signature(), signed())];
+    assert_eq!(judge(&world, layer(&parts)), Err(ReasonCode::TimestampInvalid));
+    parts.timestamps = vec![world.tsa.stamp(&text, clock::at("2026-01-20T11:00:00Z"))];
+    assert_eq!(judge(&world, layer(&parts)), Err(ReasonCode::CertificateNotValidThen));
+}
+
+#[test]
+fn attack_07_a_log_entry_of_something_else() {
+    let mut world = World::new();
+    let honest = world.honest();
+    let key = World::key("signer");
+    let other_statement = world.signed_by(&World::leaf(), &key, &statement(Digest::of("other")));
+    let other_key = world.signed_by(&World::leaf(), &World::key("other"), &statement(Digest::of(MANIFEST)));
+    // A second certificate for the same key and identity, and so with the very same signature.
+    let mut other_certificate = honest.clone();
+    other_certificate.leaf = world.ca.issue(&World::leaf().claim(11, "elsewhere"), key.public_key_der(), issued());
+    for foreign in [other_statement, other_key, other_certificate] {
+        let verifier = propose::Verifier::Certificate(&foreign.leaf);
+        let entry = world.v1.append(&propose::dsse(&foreign.envelope, verifier), signed()).unwrap();
+        world.refused(&Parts { entries: vec![entry.clone()], ..honest.clone() }, ReasonCode::LogEntryMismatch);
+        // A good entry beside it does not excuse it.
+        let both = vec![honest.entries[0].clone(), entry];
+        world.refused(&Parts { entries: both, ..honest.clone() }, ReasonCode::LogEntryMismatch);
+        let second = world.honest_v2();
+        let request = propose::hashedrekord_v002(&foreign.message(), &foreign.signature(), verifier);
+        let entry = world.v2.append(&request, signed()).unwrap();
+        world.refused(&Parts { entries: vec![entry], ..second }, ReasonCode::LogEntryMismatch);
+    }
+}
+
+#[test]
+fn attack_08_proofs_that_do_not_prove() {
+    for fault in [
+        LogFault::ProofOfAnotherTree,
+        LogFault::ProofHashFlipped,
+        LogFault::ProofMissing,
+        LogFault::CheckpointByAnotherKey,
+        LogFault::CheckpointForged,
+        LogFault::CheckpointOfSmallerTree,
+        LogFault::PromiseOfAnotherEntry,
+        LogFault::IntegratedTimeMoved,
+    ] {
+        let mut world = World::new();
+        let parts = world.logged(&World::leaf(), Some(fault));
+        assert_eq!(world.judge(&parts).map(|_| ()), Err(ReasonCode::LogProofInvalid), "{fault:?}");
+    }
+    for fault in [
+        LogFault::ProofOfAnotherTree,
+        LogFault::ProofHashFlipped,
+        LogFault::ProofMissing,
+        LogFault::CheckpointForged,
+        LogFault::CheckpointOfSmallerTree,
+    ] {
+        let mut world = World::new();
+        let mut parts = world.honest_v2();
+        parts.entries = vec![world.v2.entry(world.v2.size() - 1, Some(fault))];
+        assert_eq!(world.judge(&parts).map(|_| ()), Err(ReasonCode::LogProofInvalid), "{fault:?}");
+    }
+    // A log that the trust root does not name proves nothing, however good its proofs are.
+    let mut elsewhere = World::new();
+    elsewhere.v1 = RekorLog::new(Generation::V1, "https://rekor.elsewhere.test");
+    elsewhere.v2 = RekorLog::new(Generation::V2, "https://log.elsewhere.test");
+    let world = World::new();
+    world.refused(&elsewhere.honest(), ReasonCode::LogProofInvalid);
+    world.refused(&elsewhere.honest_v2(), ReasonCode::LogProofInvalid);
+    // And a good entry does not excuse a bad one.
+    let mut world = World::new();
+    let mut parts = world.honest();
+    let bad = world.v1.entry(world.v1.size() - 1, Some(LogFault::CheckpointForged));
+    parts.entries.push(bad);
+    world.refused(&parts, ReasonCode::LogProofInvalid);
+}
+
+#[test]
+fn attack_09_certificates_that_nobody_vouches_for() {
+    let mut world = World::new();
+    let honest = world.honest();
+    // A raw public key where the certificate belongs.
+    let raw = json!({"rawBytes": STANDARD.encode(World::key("signer").public_key_der())});
+    world.refused(&Parts { material: ("certificate", raw), ..honest.clone() }, ReasonCode::CertificateUntrusted);
+    // An authority of the attacker's, whose chain comes along.
+    let mut evil = World::new();
+    evil.ca = CertificateAuthority::new("evil").with_ct_log(CtLog::new("acme"));
+    let forged = evil.honest();
+    world.refused(&forged, ReasonCode::CertificateUntrusted);
+    let [intermediate, root] = evil.ca.chain();
+    for media_type in [V01, V02] {
+        world.refused(&forged.clone().older(media_type, &[intermediate.clone()]), ReasonCode::CertificateUntrusted);
+        let with_root = forged.clone().older(media_type, &[intermediate.clone(), root.clone()]);
+        world.refused(&with_root, ReasonCode::BundleMalformed);
+    }
+    let chain = evil.ca.chain();
+    let text = serde_json::to_vec(&forged.envelope).unwrap();
+    let layer = attachment(Form::Envelope(forged.annotations(&chain, b"")), text);
+    assert_eq!(world.judge_attachment(&layer, clock::now()).map(|_| ()), Err(ReasonCode::CertificateUntrusted));
+    // A certificate in the intermediate's name that another key signed, and one that is for something else.
+    let mut impostor = World::new();
+    impostor.ca = CertificateAuthority::faulty("acme", CaFault::OtherIssuer);
+    world.refused(&impostor.honest(), ReasonCode::CertificateUntrusted);
+    let for_tls = World::new().logged(&World::leaf().faulty(LeafFault::NoCodeSigning), None);
+    world.refused(&for_tls, ReasonCode::CertificateUntrusted);
+}
+
+#[test]
+fn attack_13_an_expired_certificate_without_a_proven_time() {
+    let mut world = World::new();
+    let mut untimed = world.honest_v2();
+    untimed.timestamps.clear();
+    world.refused(&untimed, ReasonCode::CertificateNotValidThen);
+    // While the certificate lives, the time is what is missing.
+    let while_valid = world.judge_attachment(&bundle_attachment(untimed.bundle()), signed());
+    assert_eq!(while_valid.map(|_| ()), Err(ReasonCode::TimestampMissing));
+    // A proven time outside the certificate's minutes, before and after.
+    for time in ["2026-01-20T09:59:59Z", "2026-01-20T10:10:01Z"] {
+        let mut world = World::new();
+        let mut parts = world.honest_v2();
+        parts.timestamps = vec![world.tsa.stamp(&parts.signature(), clock::at(time))];
+        world.refused(&parts, ReasonCode::CertificateNotValidThen);
+        let mut parts = world.bare(&World::leaf());
+        let request = propose::dsse(&parts.envelope, propose::Verifier::Certificate(&parts.leaf));
+        parts.entries = vec![world.v1.append(&request, clock::at(time)).unwrap()];
+        world.refused(&parts, ReasonCode::CertificateNotValidThen);
+        // A good time does not excuse a bad one.
+        parts.timestamps = vec![world.tsa.stamp(&parts.signature(), signed())];
+        world.refused(&parts, ReasonCode::CertificateNotValidThen);
+    }
+}
+
+#[test]
+fn attack_14_an_expired_intermediate() {
+    let mut world = World::new();
+    world.ca = CertificateAuthority::faulty("acme", CaFault::ExpiredIntermediate);
+    let parts = world.honest();
+    world.refused(&parts, ReasonCode::CertificateNotValidThen);
+    // The same where the root alone is trusted and the intermediate comes along.
+    let mut root = world.trusted_root();
+    let certificates = root["certificateAuthorities"][0]["certChain"]["certificates"].as_array_mut().unwrap();
+    certificates.remove(0);
+    let root =
+        attestry_core::trust_root::TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
+    let older = bundle_attachment(parts.older(V02, &[world.ca.chain()[0].clone()]).bundle());
+    let Ok(Reading::Candidate(candidate)) = Candidate::read(&older, &subject()) else { panic!("readable") };
+    let judged = candidate.verify_keyless(&root, None, clock::now()).map(|_| ()).map_err(|reason| reason.code);
+    assert_eq!(judged, Err(ReasonCode::CertificateNotValidThen));
+}
+
+#[test]
+fn an_intermediate_that_comes_along_is_accepted_under_its_root() {
+    let mut world = World::new();
+    let parts = world.honest().older(V02, &[world.ca.chain()[0].clone()]);
+    let mut root = world.trusted_root();
+    root["certificateAuthorities"][0]["certChain"]["certificates"].as_array_mut().unwrap().remove(0);
+    let root =
+        attestry_core::trust_root::TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
+    let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
+        panic!("readable")
+    };
+    candidate.verify_keyless(&root, None, clock::now()).unwrap();
+}
+
+#[test]
+fn attack_15_timestamps_that_do_not_count() {
+    for fault in [
+        TimestampFault::WrongImprint,
+        TimestampFault::ChangedSignature,
+        TimestampFault::OtherAuthority,
+        TimestampFault::Impostor,
+        TimestampFault::Rejection,
+    ] {
+        let mut world = World::new();
+        let mut parts = world.honest_v2();
+        let bad = World::new().tsa.faulty(fault).stamp(&parts.signature(), signed());
+        let good = parts.timestamps[0].clone();
+        for timestamps in [vec![bad.clone()], vec![good, bad.clone()]] {
+            parts.timestamps = timestamps;
+            assert_eq!(world.judge(&parts).map(|_| ()), Err(ReasonCode::TimestampInvalid), "{fault:?}");
+        }
+    }
+    let mut world = World::new();
+    let mut parts = world.honest_v2();
+    parts.timestamps = vec![world.tsa.stamp(b"another signature", signed())];
+    world.refused(&parts, ReasonCode::TimestampInvalid);
+    // An authority whose time had ended.
+    let parts = world.honest_v2();
+    world.tsa_until = Some(clock::at("2026-01-20T10:00:59Z"));
+    world.refused(&parts, ReasonCode::TimestampInvalid);
+}
+
+#[test]
+fn attack_15_a_proven_time_before_the_keys_window() {
+    let mut world = World::new();
+    let key = World::key("release");
+    let payload = statement(Digest::of(MANIFEST));
+    let mut parts = world.signed_by(&World::leaf(), &key, &payload);
+    parts.material = ("publicKey", json!({"hint": ""}));
+    let request = propose::dsse(&parts.envelope, propose::Verifier::PublicKey(key.public_key_der()));
+    parts.entries = vec![world.v1.append(&request, signed()).unwrap()];
+    let judge = |parts: &Parts, from: &str, until: &str, log: LogProof| {
+        let trusted = TrustedKey {
+            valid_from: Some(clock::at(from)),
+            valid_until: Some(clock::at(until)),
+            trust_root: Some(world.root()),
+            log,
+            ..TrustedKey::always(key.public_key().clone())
+        };
+        let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
+            panic!("readable")
+        };
+        candidate.verify(&trusted, clock::now()).map(|verified| verified.time()).map_err(|reason| reason.code)
+    };
+    let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-20T10:00:59Z");
+    // The window may have ended by now: what counts is when it was signed.
+    assert_eq!(judge(&parts, early, "2026-01-25T00:00:00Z", LogProof::Inclusion), Ok(Some(signed())));
+    assert_eq!(
+        judge(&parts, "2026-01-20T10:01:01Z", "2027-01-01T00:00:00Z", LogProof::None),
+        Err(ReasonCode::KeyNotValidThen)
+    );
+    assert_eq!(judge(&parts, early, late, LogProof::None), Err(ReasonCode::KeyNotValidThen));
+    // An entry that says another key, and one that is not there.
+    let foreign = World::key("other");
+    let other = world::World::new().signed_by(&World::leaf(), &foreign, &payload);
+    let mut log = RekorLog::new(Generation::V1, "https://rekor.acme.test");
+    let entry = log
+        .append(&propose::dsse(&other.envelope, propose::Verifier::PublicKey(foreign.public_key_der())), signed())
+        .unwrap();
+    let mismatched = Parts { entries: vec![entry], ..parts.clone() };
+    assert_eq!(judge(&mismatched, early, "2027-01-01T00:00:00Z", LogProof::None), Err(ReasonCode::LogEntryMismatch));
+    let unlogged = Parts { entries: Vec::new(), ..parts };
+    assert_eq!(judge(&unlogged, early, "2027-01-01T00:00:00Z", LogProof::None), Ok(None));
+    assert_eq!(judge(&unlogged, early, "2027-01-01T00:00:00Z", LogProof::Promise), Err(ReasonCode::LogEntryMissing));
+}
+
+#[test]
+fn attack_16_the_given_now_decides() {
+    let mut world = World::new();
+    for parts in [world.honest(), world.honest_v2()] {
+        let attachment = bundle_attachment(parts.bundle());
+        let judge = |now: &str| world.judge_attachment(&attachment, clock::at(now)).map(|_| ());
+        assert_eq!(judge("2026-01-20T10:00:59Z"), Err(ReasonCode::TimestampInvalid), "signed later than now");
+        assert_eq!(judge("2026-01-20T10:01:00Z"), Ok(()));
+        assert_eq!(judge("2035-01-01T00:00:00Z"), Ok(()), "what was proven stays proven");
+    }
+}
+
+#[test]
+fn attack_25_several_names_and_names_of_other_kinds() {
+    for fault in [LeafFault::TwoSans, LeafFault::SanOfOtherType] {
+        for leaf in [World::leaf(), Leaf::email("release@acme.test", ISSUER)] {
+            let mut world = World::new();
+            let parts = world.logged(&leaf.clone().faulty(fault), None);
+            world.refused(&parts, ReasonCode::IdentityMismatch);
+        }
+    }
+}
+
+#[test]
+fn certificates_without_a_good_sct() {
+    for fault in [LeafFault::NoSct, LeafFault::SctByAnotherLog, LeafFault::SctOverOtherBytes] {
+        let mut world = World::new();
+        let parts = world.logged(&World::leaf().faulty(fault), None);
+        assert_eq!(world.judge(&parts).map(|_| ()), Err(ReasonCode::SctInvalid), "{fault:?}");
+        // An instance without such a log says so in its TrustRoot.
+        world.demands = Demands { sct: false, log: true };
+        assert!(world.judge(&parts).is_ok(), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_pending_log_entry_counts_as_long_as_it_is_allowed_to() {
+    use jiff::SignedDuration;
+    let world = World::new();
+    let mut parts = world.bare(&World::leaf());
+    parts.timestamps = vec![world.tsa.stamp(&parts.signature(), signed())];
+    let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
+        panic!("readable")
+    };
+    let judge = |pending: Option<i64>, now: &str| {
+        let pending = pending.map(SignedDuration::from_hours);
+        let verified = candidate.verify_keyless(&world.root(), pending, clock::at(now));
+        verified.map(|verified| verified.pending_until()).map_err(|reason| reason.code)
+    };
+    assert_eq!(judge(None, "2026-01-20T10:02:00Z"), Err(ReasonCode::LogEntryMissing));
+    assert_eq!(judge(Some(1), "2026-01-20T10:02:00Z"), Ok(Some(clock::at("2026-01-20T11:01:00Z"))));
+    assert_eq!(judge(Some(1), "2026-01-20T11:01:00Z"), Err(ReasonCode::PendingTooLong));
+    // An instance without a log demands none.
+    let offline = World { demands: Demands { sct: true, log: false }, ..World::new() };
+    let verified = candidate.verify_keyless(&offline.root(), None, clock::now()).unwrap();
+    assert_eq!((verified.pending_until(), verified.log()), (None, LogProof::None));
+    // Without any time there is nothing that the certificate could be held against.
+    parts.timestamps.clear();
+    offline.refused(&parts, ReasonCode::CertificateNotValidThen);
+    let _ = keys::p256;
+}
