@@ -17,6 +17,7 @@ mod peers;
 mod registry;
 mod sbom;
 mod service;
+mod twins;
 mod vectors;
 mod verify_cases;
 mod walkthrough;
