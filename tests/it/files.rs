@@ -129,3 +129,23 @@ fn a_predicate_comes_out_only_if_it_is_verified() {
         assert_eq!(extract(1, "ours.pub", "cyclonedx"), "");
     }
 }
+
+#[test]
+fn attack_34_a_tag_that_names_another_image_than_the_digest() {
+    let Some(peers) = Peers::find("attack_34_a_tag_that_names_another_image_than_the_digest") else { return };
+    let home = peers.home();
+    let registry = Registry::start(&peers, BOTH[0]);
+    run(home, 0, &["key", "generate", "ours"]);
+    let image = registry.push(&peers, "app");
+    run(home, 0, &["sign", &image, "--key", "ours.key"]);
+    let (repository, digest) = image.split_once('@').unwrap();
+    let both = format!("{repository}:1@{digest}");
+    let verify = |code: i32| run(home, code, &["verify", &both, "--key", "ours.pub"]);
+    assert!(!verify(0).contains("tag-digest-disagree"));
+    // Somebody moves the tag. The digest decides, and it is said.
+    fs::write(home.join("app"), "something else").unwrap();
+    let tar = std::process::Command::new("tar").current_dir(home).args(["-cf", "layer.tar", "app"]).status().unwrap();
+    assert!(tar.success());
+    peers.expect(0, "crane", &["append", "--oci-empty-base", "-f", "layer.tar", "-t", &format!("{repository}:1")]);
+    assert!(verify(0).contains("tag-digest-disagree"));
+}

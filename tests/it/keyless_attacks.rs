@@ -1,6 +1,7 @@
 //! What has broken verifiers of keyless signatures, made with an instance of our own: the honest forms are accepted, and
 //! each forgery is refused for its own reason.
 
+mod policy;
 mod world;
 
 use attestry_core::{
@@ -15,7 +16,7 @@ use attestry_testkit::{
         CaFault, CertificateAuthority, CtLog, Leaf, LeafFault, TimestampFault,
         log::{Generation, LogFault, RekorLog, propose},
     },
-    clock, keys,
+    clock,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
@@ -382,5 +383,4 @@ fn a_pending_log_entry_counts_as_long_as_it_is_allowed_to() {
     // Without any time there is nothing that the certificate could be held against.
     parts.timestamps.clear();
     offline.refused(&parts, ReasonCode::CertificateNotValidThen);
-    let _ = keys::p256;
 }

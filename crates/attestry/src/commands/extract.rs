@@ -27,7 +27,7 @@ struct Extract<'a> {
 pub(super) fn run(args: &ExtractArgs, context: Context<'_>) -> Result<Exit, Failure> {
     let reference = registry::reference(&args.image)?;
     let policies = demand::policy_set(&args.demand, Some(&args.predicate_type), context)?;
-    let (review, evidence) =
+    let verify::Judged { review, evidence, .. } =
         verify::judge(&reference, &policies, &args.demand, args.evidence.as_deref(), &args.registry, context)?;
     let wanted = Wanted::new(&args.predicate_type);
     if let Some(finding) = review.findings.first() {

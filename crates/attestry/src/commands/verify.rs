@@ -1,8 +1,8 @@
 //! `attestry verify`: resolve, collect what the policies need, review, answer. The same path as everywhere else.
 
-use attestry_core::decision::{Answer, Use};
-use attestry_core::{Evidence, Reference, Review, Timestamp};
-use attestry_oci::Budget;
+use attestry_core::decision::{Answer, Objection, Use};
+use attestry_core::{Evidence, Reason, ReasonCode, Reference, Review, Timestamp};
+use attestry_oci::{Budget, Client};
 use attestry_policy::{Namespace, NoPolicy, PolicySet, ReviewRequest, Session, Strictness};
 use serde::Serialize;
 use std::path::Path;
@@ -32,13 +32,14 @@ pub(super) fn run(args: &VerifyArgs, context: Context<'_>) -> Result<Exit, Failu
     let image = args.image.as_deref().ok_or_else(|| Failure::usage("name an image, or a file with --file"))?;
     let reference = registry::reference(image)?;
     let policies = demand::policy_set(&args.demand, args.predicate_type.as_deref(), context)?;
-    let (review, evidence) =
+    let Judged { review, evidence, disagreement } =
         judge(&reference, &policies, &args.demand, args.evidence.as_deref(), &args.registry, context)?;
     if let Some(path) = &args.save_evidence {
         files::write(path, &evidence.to_bytes())?;
     }
     let strictness = if args.strict { Strictness::Strict } else { Strictness::AsWritten };
-    let answer = attestry_policy::answer(&review, &reference, Use::Advice, NoPolicy::Deny, strictness);
+    let mut answer = attestry_policy::answer(&review, &reference, Use::Advice, NoPolicy::Deny, strictness);
+    answer.warnings.extend(disagreement.map(|reason| Objection { policy: None, requirement: None, reason }));
 
     let pinned = review.subject.as_ref().map(|subject| reference.pin(subject.digest).to_string());
     let result = Verification { image: reference.to_string(), pinned, answer: &answer, review: &review };
@@ -46,6 +47,14 @@ pub(super) fn run(args: &VerifyArgs, context: Context<'_>) -> Result<Exit, Failu
         explain::verification(&reference, result.pinned.as_deref(), &answer, &review, context.output.paint)
     })?;
     Ok(exit(&answer))
+}
+
+/// A review and what it stands on.
+pub(super) struct Judged {
+    pub(super) review: Review,
+    pub(super) evidence: Evidence,
+    /// The tag of the reference names another image than its digest; the digest was judged.
+    pub(super) disagreement: Option<Reason>,
 }
 
 /// The review of an image, over saved evidence or over what its registry has.
@@ -56,7 +65,7 @@ pub(super) fn judge(
     saved_evidence: Option<&Path>,
     registry: &RegistryArgs,
     context: Context<'_>,
-) -> Result<(Review, Evidence), Failure> {
+) -> Result<Judged, Failure> {
     let namespace = demand.namespace.as_ref().map(|name| Namespace {
         name: name.clone(),
         // Without a label on the command line the labels are not known, rather than none.
@@ -64,11 +73,11 @@ pub(super) fn judge(
     });
     let request = ReviewRequest { repository: reference.repository().clone(), namespace };
     let mut session = policies.session(&request, Timestamp::now());
-    let evidence = match saved_evidence {
-        Some(path) => saved(reference, &files::read(path, MAX_EVIDENCE)?, path)?,
+    let (evidence, disagreement) = match saved_evidence {
+        Some(path) => (saved(reference, &files::read(path, MAX_EVIDENCE)?, path)?, None),
         None => collect(registry, reference, &mut session, context)?,
     };
-    Ok((session.review(&evidence), evidence))
+    Ok(Judged { review: session.review(&evidence), evidence, disagreement })
 }
 
 /// The exit code follows the answer, which knows modes and strictness; the verdict does not.
@@ -85,19 +94,33 @@ fn collect(
     reference: &Reference,
     session: &mut Session<&PolicySet>,
     context: Context<'_>,
-) -> Result<Evidence, Failure> {
+) -> Result<(Evidence, Option<Reason>), Failure> {
     let client = registry::client(args, context.environment, reference.repository())?;
     let progress = context.output.progress(format!("reading what is known of {reference}"));
     let evidence = registry::block_on(async {
         let budget = Budget::default();
         match client.resolve(reference, &budget).await {
-            Ok(subject) => Ok(client.collect(&subject, &budget, |evidence| session.needs(evidence)).await),
-            Err(gap) => Ok(Evidence::unresolved(reference.repository().clone(), gap)),
+            Ok(subject) => {
+                let evidence = client.collect(&subject, &budget, |evidence| session.needs(evidence)).await;
+                Ok((evidence, disagreement(&client, reference, &budget).await))
+            }
+            Err(gap) => Ok((Evidence::unresolved(reference.repository().clone(), gap), None)),
         }
     });
     drop(progress);
     context.output.detail(|| format!("registry requests: {}", client.stats()));
     evidence
+}
+
+/// Whether tag and digest of one reference name different images (attack 34). A tag that cannot be resolved says nothing.
+async fn disagreement(client: &Client, reference: &Reference, budget: &Budget) -> Option<Reason> {
+    let (tag, digest) = (reference.tag()?, reference.digest()?);
+    let tagged: Reference = format!("{}:{tag}", reference.repository()).parse().ok()?;
+    let named = client.resolve(&tagged, budget).await.ok()?.digest;
+    (named != digest).then(|| {
+        let message = format!("tag {tag} names {named} by now; {digest} was judged");
+        Reason::new(ReasonCode::TagDigestDisagree, message).with("tagged", named)
+    })
 }
 
 /// Saved evidence, which must be about the image that was named.
