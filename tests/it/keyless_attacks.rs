@@ -179,7 +179,7 @@ fn attack_09_certificates_that_nobody_vouches_for() {
     world.refused(&forged, ReasonCode::CertificateUntrusted);
     let [intermediate, root] = evil.ca.chain();
     for media_type in [V01, V02] {
-        world.refused(&forged.clone().older(media_type, &[intermediate.clone()]), ReasonCode::CertificateUntrusted);
+        world.refused(&forged.clone().older(media_type, std::slice::from_ref(&intermediate)), ReasonCode::CertificateUntrusted);
         let with_root = forged.clone().older(media_type, &[intermediate.clone(), root.clone()]);
         world.refused(&with_root, ReasonCode::BundleMalformed);
     }
