@@ -1,8 +1,13 @@
 //! Adding an entry to a list that lives in one tag.
 //!
 //! Registries offer no compare-and-swap that they all honour: two writers read the same list and the second wipes
-//! out the first, silently (attack 68). So the list is read again after each write, once at once and once after
-//! anybody who had read the old list must have written it, and what was lost is put back.
+//! out the first, silently (attack 68). What makes it safe among our own writers, in any number of processes and on
+//! any number of machines, are three rules (ADR 0007):
+//!
+//! 1. A list that was read is written within [`FRESH`], or read again.
+//! 2. Whoever has written waits for [`SETTLE`], which is longer: by then everybody who had read the list before has
+//!    written it. Only what is read back after that is success; what is gone is put back, and the wait begins anew.
+//! 3. Every entry that a writer has ever seen is part of all that it writes, so that survivors heal what others lost.
 
 use std::{
     collections::HashMap,
@@ -55,14 +60,18 @@ pub(crate) enum TagContent {
     },
 }
 
-/// Writes before giving up.
-const TRIES: u32 = 12;
+/// How old a list may be when it is written.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long a list must hold before it counts: longer than [`FRESH`] by what a write takes on its way.
+const SETTLE: Duration = Duration::from_millis(1_500);
+/// Writes before giving up. Among many writers most writes are overwritten by one that holds more.
+const TRIES: u32 = 100;
+/// The longest pause between two writes.
+const PAUSE: Duration = Duration::from_millis(800);
 /// Failures of the registry (5xx) that are waited out.
 const FAILURES: u32 = 3;
 /// The longest list that is written: cosign reads no longer one.
 const MAX_ENTRIES: usize = 1000;
-/// Bounds on the wait for writers who had read the list before us.
-const SETTLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 impl Client {
     /// Adds `entry` to the list and returns once it was read back together with every entry seen before. Says
@@ -76,11 +85,15 @@ impl Client {
         let mut seen = vec![entry];
         let mut state = Snapshot::read(list, budget).await?;
         if state.has(list, &seen[0]) {
-            return Ok((true, state.digest));
+            // Somebody who read the list before it was there may be about to write it.
+            tokio::time::sleep(SETTLE).await;
+            state = Snapshot::read(list, budget).await?;
+            if state.has(list, &seen[0]) {
+                return Ok((true, state.digest));
+            }
         }
         let mut failures = 0;
         for attempt in 1..=TRIES {
-            let started = Instant::now();
             state.remember(list, &mut seen);
             if seen.len() > MAX_ENTRIES {
                 return Err(OciError::ListFull {
@@ -89,20 +102,21 @@ impl Client {
                     limit: MAX_ENTRIES,
                 });
             }
-            let written = self.write_and_read(list, state, &seen, started, budget).await;
+            let written = self.write_and_read(list, state, &seen, budget).await;
             state = match written {
                 Ok(state) if state.has_all(list, &seen) => return Ok((false, state.digest)),
                 Ok(state) => state,
                 // Whether our write was done all the same is seen when the list is read again.
                 Err(error) if is_failure(&error) && failures < FAILURES => {
                     failures += 1;
-                    tokio::time::sleep(SETTLE.0).await;
                     Snapshot::read(list, budget).await?
                 }
                 Err(error) => return Err(error),
             };
             tracing::debug!(tag = list.tag(), attempt, "the list was overwritten by somebody else");
-            tokio::time::sleep(jitter(Duration::from_millis(20) * attempt)).await;
+            state.remember(list, &mut seen);
+            tokio::time::sleep(jitter((Duration::from_millis(20) * attempt).min(PAUSE))).await;
+            state = Snapshot::read(list, budget).await?;
         }
         Err(OciError::Contended {
             tag: list.tag().to_owned(),
@@ -117,28 +131,29 @@ impl Client {
         list: &impl TagList,
         state: Snapshot,
         seen: &[Value],
-        started: Instant,
         budget: &Budget,
     ) -> Result<Snapshot, OciError> {
-        self.write(list, state, seen, budget).await?;
+        if !self.write(list, state, seen, budget).await? {
+            return Snapshot::read(list, budget).await;
+        }
+        let written = Instant::now();
         let state = Snapshot::read(list, budget).await?;
         if !state.has_all(list, seen) {
             return Ok(state);
         }
-        // Whoever read the list before our write has written theirs when this pause is over.
-        let pause = (started.elapsed() * 4).clamp(SETTLE.0, SETTLE.1);
-        tokio::time::sleep(pause + jitter(pause / 2)).await;
+        tokio::time::sleep_until(written + SETTLE).await;
         Snapshot::read(list, budget).await
     }
 
-    /// One write. That somebody else was faster (412) is no error: the list is read again anyway.
+    /// One write, unless the list is too old by now. That somebody else was faster (412) is no error: the list is read
+    /// again anyway.
     async fn write(
         &self,
         list: &impl TagList,
         state: Snapshot,
         seen: &[Value],
         budget: &Budget,
-    ) -> Result<(), OciError> {
+    ) -> Result<bool, OciError> {
         let repository = &list.subject().repository;
         // What is there keeps its order; ours and what was lost follow.
         let mut entries = state.entries;
@@ -150,16 +165,21 @@ impl Client {
         let (media_type, document) = list.prepare(state.document, entries, budget).await?;
         let bytes = Bytes::from(to_json(&document));
         let digest = Digest::of(&bytes);
+        if state.read_at.elapsed() > FRESH {
+            return Ok(false);
+        }
         let answer = self.put_manifest(repository, list.tag(), &media_type, bytes, state.etag, budget).await?;
         if answer.status() == StatusCode::PRECONDITION_FAILED {
-            return Ok(());
+            return Ok(false);
         }
-        self.accepted(repository, digest, answer, budget).await.map(drop)
+        self.accepted(repository, digest, answer, budget).await.map(|_| true)
     }
 }
 
 /// The list at one moment.
 struct Snapshot {
+    /// When the request for it began.
+    read_at: Instant,
     digest: Digest,
     document: Option<Value>,
     entries: Vec<Value>,
@@ -177,15 +197,18 @@ impl Snapshot {
             repository: list.subject().repository.to_string(),
             what,
         };
+        let read_at = Instant::now();
         match list.read(budget).await? {
-            TagContent::Absent => Ok(Self { digest: Digest::of(""), document: None, entries: Vec::new(), etag: None }),
+            TagContent::Absent => {
+                Ok(Self { read_at, digest: Digest::of(""), document: None, entries: Vec::new(), etag: None })
+            }
             TagContent::Other(media_type) => Err(taken(format!("a document of type {media_type}"))),
             TagContent::Document { body, etag, .. } => {
                 // Unknown members and the exact entries of others are kept as they are.
                 let document = strict_json::parse(&body).map_err(|_| taken("something that is no JSON".to_owned()))?;
                 let entries = document.get(list.member()).and_then(Value::as_array).cloned();
                 let entries = entries.ok_or_else(|| taken(format!("a document without {}", list.member())))?;
-                Ok(Self { digest: Digest::of(&body), document: Some(document), entries, etag })
+                Ok(Self { read_at, digest: Digest::of(&body), document: Some(document), entries, etag })
             }
         }
     }
