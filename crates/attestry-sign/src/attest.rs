@@ -15,10 +15,12 @@ use attestry_core::envelope::{EnvelopeJson, IN_TOTO, pae};
 use attestry_core::legacy::{self, DSSE_LAYER, PREDICATE_TYPE_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING};
 use attestry_core::predicate::COSIGN_SIGN;
 use attestry_core::statement::{Statement, StrongDigests};
+use attestry_core::trust_root::TrustRoot;
 use attestry_core::verify::{Candidate, Reading, SubjectDigests, TrustedKey, Verified};
 use attestry_core::{Digest, Reason, ReasonCode, Repository, Timestamp};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use jiff::SignedDuration;
 use serde_json::value::RawValue;
 
 use crate::{Error, Predicate, SigningKey};
@@ -36,6 +38,19 @@ impl SignedAttachment {
     pub fn bundle(key: &SigningKey, statement: &Statement, subject: Digest) -> Result<Self, Error> {
         let bytes = key_bundle(&key.key_id(), &envelope(key, statement));
         Self::verified(key, Form::Bundle, bytes, subject)
+    }
+
+    /// Takes a bundle that was signed by certificate about `subject`, if it verifies under the trust root at `now`. One
+    /// without a log entry is taken where `pending` says for how long it may be without.
+    pub fn by_certificate(
+        bundle: Vec<u8>,
+        subject: Digest,
+        root: &TrustRoot,
+        pending: Option<SignedDuration>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let check = |candidate: &Candidate| candidate.verify_keyless(root, pending, now);
+        Self::checked(Form::Bundle, bundle, subject, check)
     }
 
     /// Signs a statement about `subject` as a layer of a `.att` tag: the DSSE envelope alone.
@@ -98,8 +113,20 @@ impl SignedAttachment {
         &self.verified
     }
 
-    /// The only way out: core verifies the finished bytes with the public key alone.
     fn verified(key: &SigningKey, form: Form, bytes: Vec<u8>, subject: Digest) -> Result<Self, Error> {
+        // This key counts at any time, so the moment is never compared with anything.
+        let moment = Timestamp::UNIX_EPOCH;
+        let trusted = TrustedKey::always(key.public_key().clone());
+        Self::checked(form, bytes, subject, |candidate| candidate.verify(&trusted, moment))
+    }
+
+    /// The only way out: core verifies the finished bytes with the public key or the trust root alone.
+    fn checked(
+        form: Form,
+        bytes: Vec<u8>,
+        subject: Digest,
+        check: impl FnOnce(&Candidate) -> Result<Verified<Statement>, Reason>,
+    ) -> Result<Self, Error> {
         if bytes.len() > MAX_BUNDLE {
             return Err(Error::AttachmentTooLarge { size: bytes.len(), limit: MAX_BUNDLE });
         }
@@ -115,10 +142,7 @@ impl SignedAttachment {
                 return Err(Error::NotVerified(Reason::new(ReasonCode::BundleMalformed, message)));
             }
         };
-        // This key counts at any time, so the moment is never compared with anything.
-        let moment = Timestamp::UNIX_EPOCH;
-        let trusted = TrustedKey::always(key.public_key().clone());
-        let verified = candidate.verify(&trusted, moment).map_err(Error::NotVerified)?;
+        let verified = check(&candidate).map_err(Error::NotVerified)?;
         Ok(Self { attachment, verified })
     }
 }

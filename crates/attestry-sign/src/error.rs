@@ -2,12 +2,13 @@
 
 use std::{io, path::PathBuf};
 
-use attestry_core::Reason;
 use attestry_core::note::NoteError;
 use attestry_core::predicate::PredicateError;
 use attestry_core::strict_json::StrictJsonError;
+use attestry_core::{Reason, Timestamp};
 
 use crate::Algorithm;
+use crate::keyless::{Service, ServiceFault, SigningConfigError};
 
 /// The one error type of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -169,4 +170,60 @@ pub enum Error {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random(#[source] rand_core::Error),
+
+    /// What was given as an identity token is none, or none that certificates are given for.
+    #[error("the identity token cannot be used: {problem}")]
+    Token {
+        /// Where it went wrong.
+        problem: &'static str,
+    },
+
+    /// The token's time is over.
+    #[error("the identity token ended at {since}: get a new one, they last minutes")]
+    TokenExpired {
+        /// When it ended.
+        since: Timestamp,
+    },
+
+    /// The CI system names a place for tokens that our secret is not sent to.
+    #[error("ACTIONS_ID_TOKEN_REQUEST_URL is no https URL")]
+    TokenUrl,
+
+    /// The services cannot be told from the signing config.
+    #[error("the signing config cannot be used")]
+    SigningConfig(#[from] SigningConfigError),
+
+    /// A service that is needed for a signature did not help.
+    #[error("{service} at {url} was of no help, so nothing is signed")]
+    Service {
+        /// Which kind.
+        service: Service,
+        /// Where, without a query.
+        url: String,
+        /// What happened.
+        #[source]
+        fault: ServiceFault,
+    },
+
+    /// A pending log entry needs another proof of time.
+    #[error("a log entry can be left pending only where the signing config names a timestamp authority (tsaUrls)")]
+    PendingWithoutTimestamp,
+
+    /// The signing config has no log to complete a bundle with.
+    #[error("the signing config names no transparency log (rekorTlogUrls)")]
+    NoLog,
+
+    /// The bundle is not one that waits for its log entry.
+    #[error("this bundle does not wait for a log entry: {problem}")]
+    NotPending {
+        /// What it is instead.
+        problem: &'static str,
+    },
+}
+
+impl Error {
+    /// Whether a service is out of order, so that the same may succeed later.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Service { fault, .. } if fault.is_outage())
+    }
 }

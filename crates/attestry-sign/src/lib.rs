@@ -9,8 +9,9 @@
 //! 4. [`provenance`]: what a CI job says of itself, as SLSA provenance.
 //! 5. [`attest`]: from a statement to the bytes that are attached, verified before they leave.
 //!    [`file`]: the same for a file that is no image.
-//! 6. [`checkpoint`]: the key that signs the decision log's checkpoints.
-//! 7. [`example_keys`]: the published keys that are refused.
+//! 6. [`keyless`]: signing by a certificate for minutes instead of a key, with the services of a Sigstore instance.
+//! 7. [`checkpoint`]: the key that signs the decision log's checkpoints.
+//! 8. [`example_keys`]: the published keys that are refused.
 //!
 //! No other crate of attestry holds private material, and the decision path never names this one.
 
@@ -21,6 +22,7 @@ pub mod example_keys;
 pub mod file;
 pub mod key;
 pub mod key_files;
+pub mod keyless;
 pub mod predicate;
 pub mod provenance;
 

@@ -14,10 +14,13 @@ use p256::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::shape::{Dsse, Hash, HashedRekord, IntotoV001, IntotoV002, Proposal, RawBytes, RequestV2};
 use super::{
     Generation,
     propose::{Verifier, hex_digest},
 };
+
+mod shape;
 
 /// Why a log does not take an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -273,141 +276,4 @@ fn sha256(what: &'static str, hash: &Hash) -> Result<[u8; 32], Refusal> {
     }
     let bytes = hex::decode(&hash.value).map_err(|_| Refusal::Encoding(what))?;
     bytes.try_into().map_err(|_| Refusal::Hash(what))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Proposal {
-    api_version: String,
-    kind: String,
-    spec: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hash {
-    algorithm: String,
-    value: String,
-}
-
-impl Hash {
-    fn to_json(&self) -> Value {
-        json!({ "algorithm": self.algorithm, "value": self.value })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HashedRekord {
-    data: Data,
-    signature: Signature,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Data {
-    hash: Hash,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Signature {
-    content: String,
-    public_key: Content,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Content {
-    content: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Dsse {
-    proposed_content: ProposedContent,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProposedContent {
-    envelope: String,
-    verifiers: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct IntotoV001 {
-    content: EnvelopeText,
-    public_key: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EnvelopeText {
-    envelope: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IntotoV002 {
-    content: IntotoContent,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct IntotoContent {
-    envelope: IntotoEnvelope,
-    hash: Hash,
-    payload_hash: Hash,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct IntotoEnvelope {
-    payload: String,
-    payload_type: String,
-    signatures: Vec<IntotoSignature>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct IntotoSignature {
-    sig: String,
-    public_key: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RequestV2 {
-    #[serde(rename = "hashedRekordRequestV002")]
-    hashed_rekord_request_v002: HashedRekordV002,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HashedRekordV002 {
-    digest: String,
-    signature: SignatureV2,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SignatureV2 {
-    content: String,
-    verifier: VerifierV2,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct VerifierV2 {
-    key_details: String,
-    x509_certificate: Option<RawBytes>,
-    public_key: Option<RawBytes>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawBytes {
-    raw_bytes: String,
 }
