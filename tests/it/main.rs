@@ -21,6 +21,7 @@ mod twins;
 mod vectors;
 mod verify_cases;
 mod walkthrough;
+mod writers;
 
 /// The folder of all tests.
 pub(crate) const TESTS: &str = env!("CARGO_MANIFEST_DIR");

@@ -15,6 +15,7 @@ mod product;
 mod tidy;
 mod tree;
 mod vectors;
+mod writers;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Task {
     BareServer(bench::BareServer),
     /// Check that the third-party test vectors are what their list of sums says.
     Vectors,
+    /// Let many processes attach to one image at a time and count what is kept.
+    Writers(writers::Options),
     /// Check the Kubernetes manifests in `deploy/` against the schemas of Kubernetes.
     Manifests,
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::BareServer(options) => bench::run_bare(&options),
         Task::Vectors => vectors::run(),
+        Task::Writers(options) => writers::run(&options),
         Task::Manifests => manifests::run(),
     };
     match outcome {
