@@ -96,7 +96,7 @@ struct Job<'a> {
 impl Job<'_> {
     /// A variable that has to be there.
     fn text(&self, variable: &'static str) -> Result<String, ProvenanceError> {
-        self.optional(variable)?.ok_or(ProvenanceError::Missing { ci: self.ci, variable })
+        self.optional(variable)?.ok_or(self.missing(variable))
     }
 
     /// A variable that may be absent or empty.
@@ -142,9 +142,21 @@ impl Job<'_> {
         Ok(value.to_ascii_lowercase())
     }
 
+    /// A git reference in full. A short name could be a branch's or a tag's.
+    fn reference(&self, variable: &'static str) -> Result<Option<String>, ProvenanceError> {
+        match self.optional(variable)? {
+            Some(value) if !value.starts_with("refs/") => Err(self.unusable(variable, "it does not begin with refs/")),
+            value => Ok(value),
+        }
+    }
+
     /// A number that names a run, a job or a runner.
     fn number(&self, variable: &'static str) -> Result<u64, ProvenanceError> {
         self.text(variable)?.parse().map_err(|_| self.unusable(variable, "it is no number"))
+    }
+
+    fn missing(&self, variable: &'static str) -> ProvenanceError {
+        ProvenanceError::Missing { ci: self.ci, variable }
     }
 
     fn unusable(&self, variable: &'static str, problem: &'static str) -> ProvenanceError {

@@ -34,9 +34,11 @@ impl View {
         ]
         .into_iter()
         .find_map(text);
-        let (source, reference) = named.map(split_source).unwrap_or_default();
-        let reference = text("/buildDefinition/externalParameters/workflow/ref").map(str::to_owned).or(reference);
-        let commit = source.as_deref().and_then(|source| commit(predicate, source)).or_else(|| {
+        let (source, reference) = named.or_else(|| tekton_source(predicate)).map(split_source).unwrap_or_default();
+        let (commit, dependency) = source.as_deref().and_then(|source| fetched(predicate, source)).unzip();
+        let workflow = text("/buildDefinition/externalParameters/workflow/ref").map(str::to_owned);
+        let reference = workflow.or(reference).or(dependency.flatten());
+        let commit = commit.or_else(|| {
             ["sha1", "gitCommit", "sha256"].into_iter().find_map(|algorithm| {
                 text(&format!("/invocation/configSource/digest/{algorithm}"))
                     .or_else(|| text(&format!("/buildDefinition/externalParameters/configSource/digest/{algorithm}")))
@@ -47,18 +49,29 @@ impl View {
     }
 }
 
-/// The commit of the dependency or material that is this source.
-fn commit(predicate: &Value, source: &str) -> Option<String> {
+/// The commit, and the ref where it is named, of the dependency or material that is this source.
+fn fetched(predicate: &Value, source: &str) -> Option<(String, Option<String>)> {
     let lists = ["/buildDefinition/resolvedDependencies", "/materials"];
     let entries = lists.into_iter().filter_map(|pointer| predicate.pointer(pointer)?.as_array()).flatten();
-    let ours = entries.filter(|entry| {
-        entry.get("uri").and_then(Value::as_str).is_some_and(|uri| split_source(uri).0.as_deref() == Some(source))
-    });
-    ours.filter_map(|entry| {
-        let digest = entry.get("digest")?;
-        ["gitCommit", "sha1"].into_iter().find_map(|algorithm| digest.get(algorithm)?.as_str()).map(str::to_owned)
-    })
-    .next()
+    entries
+        .filter_map(|entry| {
+            let (uri, reference) = split_source(entry.get("uri")?.as_str()?);
+            let digest = entry.get("digest").filter(|_| uri.as_deref() == Some(source))?;
+            let commit = ["gitCommit", "sha1"].into_iter().find_map(|algorithm| digest.get(algorithm)?.as_str())?;
+            Some((commit.to_owned(), reference))
+        })
+        .next()
+}
+
+/// Tekton names the source as a dependency of this name only (tektoncd/chains, format slsa/v2). Where several
+/// sources were read none of them is the source.
+fn tekton_source(predicate: &Value) -> Option<&str> {
+    let build_type = predicate.pointer("/buildDefinition/buildType")?.as_str()?;
+    let entries = predicate.pointer("/buildDefinition/resolvedDependencies")?.as_array()?;
+    let uris = entries.iter().filter(|entry| entry.get("name").and_then(Value::as_str) == Some("inputs/result"));
+    let mut uris = uris.filter_map(|entry| entry.get("uri")?.as_str()).filter(|uri| uri.starts_with("git+"));
+    let first = uris.next().filter(|_| build_type.starts_with("https://tekton.dev/chains/v2/"))?;
+    uris.all(|uri| uri == first).then_some(first)
 }
 
 /// `git+https://host/owner/repo.git@refs/heads/main` → the plain URL and the ref.
@@ -83,6 +96,8 @@ fn split_source(uri: &str) -> (Option<String>, Option<String>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use serde_json::json;
 
     use super::*;
@@ -114,6 +129,58 @@ mod tests {
             assert_eq!(view.reference.as_deref(), Some("refs/tags/v1"), "{predicate}");
             assert_eq!(view.commit.as_deref(), Some("aa"), "{predicate}");
         }
+    }
+
+    #[test]
+    fn what_attestry_writes_in_ci_is_read_back() {
+        macro_rules! recorded {
+            ($name:literal) => {
+                include_str!(concat!("../../../attestry-sign/src/provenance/recorded/", $name, ".json"))
+            };
+        }
+        let cases = [
+            (
+                recorded!("github"),
+                "https://github.com/actions/runner/github-hosted",
+                "https://github.com/acme/shop",
+                "refs/tags/v1.4.0",
+            ),
+            (
+                recorded!("gitlab"),
+                "https://gitlab.example/acme/shop/-/runners/12",
+                "https://gitlab.example/acme/shop",
+                "refs/heads/main",
+            ),
+            (
+                recorded!("tekton"),
+                "https://tekton.example/builders/production",
+                "https://git.example/acme/shop",
+                "refs/heads/main",
+            ),
+        ];
+        for (predicate, builder, source, reference) in cases {
+            let view = View::of(&serde_json::from_str(predicate).unwrap());
+            assert_eq!(view.builder.as_deref(), Some(builder));
+            assert_eq!(view.source.as_deref(), Some(source));
+            assert_eq!(view.reference.as_deref(), Some(reference));
+            assert_eq!(view.commit.as_deref(), Some("3b705c2f1e0d4a5b9c8d7e6f5a4b3c2d1e0f9a8b"));
+        }
+    }
+
+    #[test]
+    fn a_second_source_of_a_tekton_build_does_not_pass_for_the_first() {
+        let with = |build_type: &str, second: &str| {
+            let dependency = |uri: &str| json!({"name": "inputs/result", "uri": uri, "digest": {"sha1": "aa"}});
+            View::of(&json!({"buildDefinition": {
+                "buildType": build_type,
+                "resolvedDependencies": [dependency("git+https://git.example/acme/shop.git"), dependency(second)],
+            }}))
+        };
+        let tekton = "https://tekton.dev/chains/v2/slsa-tekton";
+        let same = with(tekton, "git+https://git.example/acme/shop.git");
+        assert_eq!(same.source.as_deref(), Some("https://git.example/acme/shop"));
+        assert_eq!(with(tekton, "git+https://git.example/evil/shop.git").source, None);
+        assert_eq!(with("https://other.example", "git+https://git.example/acme/shop.git").source, None);
     }
 
     #[test]

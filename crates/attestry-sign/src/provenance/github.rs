@@ -26,6 +26,11 @@ pub(super) const SYSTEM: System = System {
 
 fn write(job: &Job<'_>, now: Timestamp) -> Result<Value, ProvenanceError> {
     let repository = job.text("GITHUB_REPOSITORY")?;
+    let named = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if !repository.split_once('/').is_some_and(|(owner, name)| named(owner) && named(name)) {
+        return Err(job.unusable("GITHUB_REPOSITORY", "it is not owner/name"));
+    }
+    let reference = job.reference("GITHUB_REF")?.ok_or(job.missing("GITHUB_REF"))?;
     let url = format!("{}/{repository}", job.url("GITHUB_SERVER_URL")?);
     let workflow = job.text("GITHUB_WORKFLOW_REF")?;
     let (path, workflow_ref) = workflow_of(job, &workflow, &repository)?;
@@ -47,7 +52,7 @@ fn write(job: &Job<'_>, now: Timestamp) -> Result<Value, ProvenanceError> {
                 },
             },
             "resolvedDependencies": [{
-                "uri": format!("git+{url}@{}", job.text("GITHUB_REF")?),
+                "uri": format!("git+{url}@{}", reference),
                 "digest": {"gitCommit": job.commit("GITHUB_SHA")?},
             }],
         },

@@ -94,7 +94,7 @@ fn reference(job: &Job<'_>) -> Result<String, ProvenanceError> {
     if let Some(tag) = job.optional("CI_COMMIT_TAG")? {
         return Ok(format!("refs/tags/{tag}"));
     }
-    if let Some(path) = job.optional("CI_MERGE_REQUEST_REF_PATH")? {
+    if let Some(path) = job.reference("CI_MERGE_REQUEST_REF_PATH")? {
         return Ok(path);
     }
     Ok(format!("refs/heads/{}", job.text("CI_COMMIT_BRANCH")?))

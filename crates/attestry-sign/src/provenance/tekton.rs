@@ -45,7 +45,7 @@ fn write(job: &Job<'_>, now: Timestamp) -> Result<Value, ProvenanceError> {
         {"name": "CHAINS-GIT_COMMIT", "value": commit},
     ]);
     let plain = url.strip_suffix(".git").unwrap_or(&url);
-    let reference = job.optional("TEKTON_GIT_REF")?.map(|reference| format!("@{reference}")).unwrap_or_default();
+    let reference = job.reference("TEKTON_GIT_REF")?.map(|reference| format!("@{reference}")).unwrap_or_default();
     // Chains writes a commit under `sha1`; one of a repository that uses SHA-256 is none.
     let algorithm = if commit.len() == 40 { "sha1" } else { "gitCommit" };
     Ok(json!({
