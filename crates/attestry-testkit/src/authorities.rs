@@ -10,11 +10,15 @@ use serde_json::{Value, json};
 pub mod ca;
 mod certificate;
 pub mod ct;
+pub mod instance;
 pub mod log;
+pub mod oidc;
+mod services;
 pub mod tsa;
 
 pub use ca::{CaFault, CertificateAuthority, Leaf, LeafFault, San};
 pub use ct::CtLog;
+pub use instance::{Instance, Outage, Service};
 pub use tsa::{TimestampAuthority, TimestampFault};
 
 /// An element of `certificateAuthorities` or `timestampAuthorities`.
