@@ -3,6 +3,10 @@
 //! Prints what was measured, the ratio, the bar of the design, and whether it holds. A missed bar is a line, not a
 //! failure: a shared machine must not turn a build red. What cannot be measured here is named.
 
+mod bundles;
+mod registry;
+mod relay;
+mod requests;
 mod stage;
 mod verify;
 mod warm;
@@ -10,7 +14,7 @@ mod warm;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 pub(crate) use warm::{BareServer, run_bare};
 
@@ -18,14 +22,35 @@ use crate::command;
 
 #[derive(Args)]
 pub(crate) struct Options {
+    /// Measure these parts only.
+    parts: Vec<Part>,
     /// Fewer and shorter runs, to see that everything works.
     #[arg(long)]
     short: bool,
 }
 
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// `attestry verify` against `cosign verify`.
+    Verify,
+    /// Verifying a bundle against the library's call.
+    Bundles,
+    /// Requests and round trips of `attestry verify` for each layout.
+    Requests,
+    /// Admission reviews.
+    Warm,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+}
+
 /// One line of the report.
 pub(crate) struct Measured {
-    name: &'static str,
+    name: String,
     ours: String,
     theirs: String,
     /// Ours divided by theirs.
@@ -44,12 +69,29 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return as_shipped(options);
     }
-    let stage = stage::Stage::new(options.short)?;
-    let mut report = vec![verify::run(&stage)?];
-    report.extend(warm::run(&stage)?);
+    let mut report = Vec::new();
+    if options.wants(Part::Bundles) {
+        report.extend(bundles::run(options.short)?);
+    }
+    let mut requests = None;
+    if [Part::Verify, Part::Requests, Part::Warm].into_iter().any(|part| options.wants(part)) {
+        let stage = stage::Stage::new(options.short)?;
+        if options.wants(Part::Verify) {
+            report.push(verify::run(&stage)?);
+        }
+        if options.wants(Part::Requests) {
+            requests = Some(requests::run(&stage)?);
+        }
+        if options.wants(Part::Warm) {
+            report.extend(warm::run(&stage)?);
+        }
+    }
     println!();
     for measured in &report {
         measured.print();
+    }
+    if let Some(table) = requests {
+        print!("{table}");
     }
     Ok(())
 }
@@ -71,7 +113,7 @@ fn as_shipped(options: &Options) -> Result<()> {
     ]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| command::root().join("target"), PathBuf::from);
     let mut bench = command::program(target.join("dist/xtask"));
-    bench.arg("bench");
+    bench.arg("bench").args(options.parts.iter().filter_map(Part::to_possible_value).map(|p| p.get_name().to_owned()));
     if options.short {
         bench.arg("--short");
     }

@@ -9,6 +9,7 @@ mod cases;
 mod ci;
 mod command;
 mod docs;
+mod fuzz;
 mod manifests;
 mod metadata;
 mod product;
@@ -41,6 +42,8 @@ enum Task {
     Cases(cases::Options),
     /// Measure speed against peers and ceilings; prints ratios.
     Bench(bench::Options),
+    /// Run the fuzz targets in `fuzz/`, each for a while. Needs cargo-fuzz.
+    Fuzz(fuzz::Options),
     /// The server that the bench compares with.
     #[command(hide = true)]
     BareServer(bench::BareServer),
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Docs(options) => docs::run(&options),
         Task::Cases(options) => cases::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::BareServer(options) => bench::run_bare(&options),
         Task::Vectors => vectors::run(),
         Task::Writers(options) => writers::run(&options),

@@ -1,12 +1,12 @@
 //! What every measurement stands on: the binary as it is shipped, a real registry, a signed image and the keys to it.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::registry::{Kind, Registry};
 use crate::command;
 
 const PASSWORD: &str = "bench";
@@ -18,10 +18,9 @@ pub(crate) struct Stage {
     /// The binary beside this one, built the same way.
     pub(crate) attestry: PathBuf,
     peers: PathBuf,
+    /// Ended before its folder goes away.
+    pub(crate) registry: Registry,
     folder: tempfile::TempDir,
-    registry_data: PathBuf,
-    /// `127.0.0.1:PORT` of the registry.
-    pub(crate) registry: String,
     /// `host/repository@digest` of the signed image.
     pub(crate) image: String,
 }
@@ -37,11 +36,10 @@ impl Stage {
         let this = std::env::current_exe().context("no path of this program")?;
         let attestry = this.with_file_name("attestry");
         let folder = tempfile::tempdir().context("no folder for the bench")?;
-        let registry_data = folder.path().join("registry");
-        let mut stage =
-            Self { short, attestry, peers, registry_data, folder, registry: String::new(), image: String::new() };
-        stage.start_registry()?;
-        stage.push_and_sign()?;
+        let registry = Registry::start(Kind::Docker, &peers, folder.path().join("registry"))?;
+        let mut stage = Self { short, attestry, peers, registry, folder, image: String::new() };
+        stage.image = stage.push(&stage.registry, "bench")?;
+        stage.sign()?;
         Ok(stage)
     }
 
@@ -63,43 +61,28 @@ impl Stage {
         command
     }
 
-    /// Requests that the registry has answered so far: its log has one line for each.
-    pub(crate) fn registry_requests(&self) -> Result<usize> {
-        let log = fs::read_to_string(self.registry_data.join("registry.log")).context("no log of the registry")?;
-        Ok(log
-            .lines()
-            .filter(|line| {
-                line.contains("\" 200 ")
-                    || line.contains("\" 404 ")
-                    || line.contains("\" 201 ")
-                    || line.contains("\" 202 ")
-            })
-            .count())
+    /// Another registry, empty.
+    pub(crate) fn start(&self, kind: Kind) -> Result<Registry> {
+        Registry::start(kind, &self.peers, self.folder().join(format!("{kind:?}")))
     }
 
-    fn start_registry(&mut self) -> Result<()> {
-        let script = command::root().join("tests/peers/registry");
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut up = Command::new(script);
-        up.arg("up").arg("docker").arg(port.to_string()).arg(&self.peers).arg(&self.registry_data);
-        command::run(&mut up)?;
-        self.registry = format!("127.0.0.1:{port}");
-        Ok(())
+    /// Pushes an image that no other name has, with the tag `1`; `host/name@digest`.
+    pub(crate) fn push(&self, registry: &Registry, name: &str) -> Result<String> {
+        let folder = self.folder();
+        fs::write(folder.join("app"), format!("{name}\n"))?;
+        command::run(Command::new("tar").current_dir(folder).args(["-cf", "layer.tar", "app"]))?;
+        let tag = format!("{}/{name}:1", registry.host);
+        let append = ["append", "--oci-empty-base", "-f", "layer.tar", "-t", &tag];
+        Ok(command::output(self.tool("crane").args(append))?.trim().to_owned())
     }
 
-    fn push_and_sign(&mut self) -> Result<()> {
-        let folder = self.folder().to_owned();
+    fn sign(&self) -> Result<()> {
+        let folder = self.folder();
         fs::write(folder.join("signing.json"), SIGNING_CONFIG)?;
         fs::write(
             folder.join("root.json"),
             r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#,
         )?;
-        fs::write(folder.join("app"), "bench\n")?;
-        command::run(Command::new("tar").current_dir(&folder).args(["-cf", "layer.tar", "app"]))?;
-        let tag = format!("{}/bench:1", self.registry);
-        let pushed =
-            command::output(self.tool("crane").args(["append", "--oci-empty-base", "-f", "layer.tar", "-t", &tag]))?;
-        self.image = pushed.trim().to_owned();
         command::output(self.tool("cosign").args(["generate-key-pair"]))?;
         let sign = [
             "sign",
@@ -114,13 +97,5 @@ impl Stage {
         ];
         command::output(self.tool("cosign").args(sign).arg(&self.image))?;
         Ok(())
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let script = command::root().join("tests/peers/registry");
-        // Nothing can be done about a registry that does not end, and the folder goes away all the same.
-        let _ = command::run(Command::new(script).arg("down").arg(&self.registry_data));
     }
 }

@@ -28,9 +28,9 @@ pub(super) fn run(stage: &Stage) -> Result<Measured> {
         command
     };
     let requests = |command: Command| -> Result<usize> {
-        let before = stage.registry_requests()?;
+        let before = stage.registry.requests()?;
         time(command)?;
-        Ok(stage.registry_requests()? - before)
+        Ok(stage.registry.requests()? - before)
     };
     // The first run of each also warms the file cache.
     let (our_requests, their_requests) = (requests(ours())?, requests(theirs())?);
@@ -40,7 +40,7 @@ pub(super) fn run(stage: &Stage) -> Result<Measured> {
     }
     let milliseconds = |seconds: Vec<f64>| format!("{:.1} ms", median(seconds) * 1e3);
     Ok(Measured {
-        name: "attestry verify --key against cosign verify --key, wall time of the process",
+        name: "attestry verify --key against cosign verify --key, wall time of the process".to_owned(),
         ours: format!("{}, {our_requests} registry requests", milliseconds(pairs.iter().map(|p| p.0).collect())),
         theirs: format!("{}, {their_requests} registry requests", milliseconds(pairs.iter().map(|p| p.1).collect())),
         ratio: median(pairs.iter().map(|(ours, theirs)| ours / theirs).collect()),

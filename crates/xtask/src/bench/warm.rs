@@ -50,7 +50,7 @@ pub(super) fn run(stage: &Stage) -> Result<Vec<Measured>> {
     runtime()?.block_on(measure(stage))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no asynchronous runtime")
 }
 
@@ -59,10 +59,10 @@ async fn measure(stage: &Stage) -> Result<Vec<Measured>> {
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
     fs::write(folder.join("tls.crt"), certified.cert.pem())?;
     fs::write(folder.join("tls.key"), certified.signing_key.serialize_pem())?;
-    let client = client(&certified.cert.pem())?;
+    let client = client(trusting(&certified.cert.pem())?)?;
     write_service(stage)?;
     let [ours_at, api, ops, theirs_at] = ports()?;
-    fs::write(folder.join("attestry.yaml"), configuration(&stage.registry, ours_at, api, ops))?;
+    fs::write(folder.join("attestry.yaml"), configuration(&stage.registry.host, ours_at, api, ops))?;
     let _ours = start(stage.ours().args(["serve", "--config", "attestry.yaml", "--quiet"]))?;
     let this = std::env::current_exe().context("no path of this program")?;
     let bare = [format!("127.0.0.1:{theirs_at}"), "tls.crt".to_owned(), "tls.key".to_owned()];
@@ -71,25 +71,26 @@ async fn measure(stage: &Stage) -> Result<Vec<Measured>> {
     let theirs = Target { client, url: format!("https://localhost:{theirs_at}{PATH}") };
 
     let body = review(&stage.image);
-    let before = stage.registry_requests()?;
+    let before = stage.registry.requests()?;
     ours.wait(&body).await?;
     theirs.wait(&body).await?;
-    let cold = stage.registry_requests()? - before;
+    let cold = stage.registry.requests()? - before;
 
     let time = Duration::from_millis(if stage.short { 500 } else { 4000 });
     let rounds = if stage.short { 1 } else { 5 };
-    let before = stage.registry_requests()?;
+    let before = stage.registry.requests()?;
     let mut pairs = Vec::new();
     for _ in 0..rounds {
         pairs.push((ours.load(&body, time).await?, theirs.load(&body, time).await?));
     }
-    let warm = stage.registry_requests()? - before;
+    let warm = stage.registry.requests()? - before;
     let latencies = ours.paced(&body, 500, time).await?;
     let p99 = latencies[latencies.len() * 99 / 100 - 1];
     let per_second = |figures: Vec<f64>| format!("{:.0}/s", median(figures));
     Ok(vec![
         Measured {
-            name: "warm admission review (TLS, durable log) against the same server that only parses and answers",
+            name: "warm admission review (TLS, durable log) against the same server that only parses and answers"
+                .to_owned(),
             ours: format!("{}, {warm} registry requests", per_second(pairs.iter().map(|p| p.0).collect())),
             theirs: per_second(pairs.iter().map(|p| p.1).collect()),
             ratio: median(pairs.iter().map(|(ours, theirs)| ours / theirs).collect()),
@@ -100,7 +101,7 @@ async fn measure(stage: &Stage) -> Result<Vec<Measured>> {
             )],
         },
         Measured {
-            name: "99th percentile of a warm admission review at 500/s, against 5 ms",
+            name: "99th percentile of a warm admission review at 500/s, against 5 ms".to_owned(),
             ours: format!("{:.2} ms", p99 * 1e3),
             theirs: "5 ms".to_owned(),
             ratio: p99 / 5e-3,
@@ -108,7 +109,7 @@ async fn measure(stage: &Stage) -> Result<Vec<Measured>> {
             notes: vec![format!("{} reviews, median {:.2} ms", latencies.len(), latencies[latencies.len() / 2] * 1e3)],
         },
         Measured {
-            name: "registry requests of a cold review by digest with one bundle, against 5",
+            name: "registry requests of a cold review by digest with one bundle, against 5".to_owned(),
             ours: cold.to_string(),
             theirs: "5".to_owned(),
             ratio: cold as f64 / 5.0,
@@ -125,7 +126,7 @@ fn write_service(stage: &Stage) -> Result<()> {
     let key = fs::read_to_string(folder.join("cosign.pub"))?.trim_end().replace('\n', "\n      ");
     let policies = format!(
         "apiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {{name: release}}\nspec:\n  key:\n    pem: |\n      {key}\n---\napiVersion: attestry.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: signed}}\nspec:\n  match: {{images: [\"{}/**\"]}}\n  require: [{{name: signed, signature: {{authorities: [release]}}}}]\n",
-        stage.registry
+        stage.registry.host
     );
     Ok(fs::write(folder.join("policies/policies.yaml"), policies)?)
 }
@@ -164,10 +165,14 @@ fn start(command: &mut std::process::Command) -> Result<Running> {
     ))
 }
 
-fn client(certificate: &str) -> Result<reqwest::Client> {
+fn trusting(certificate: &str) -> Result<rustls::RootCertStore> {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes())?)?;
+    Ok(roots)
+}
+
+pub(super) fn client(roots: rustls::RootCertStore) -> Result<reqwest::Client> {
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
