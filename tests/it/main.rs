@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 mod files;
 mod interop;
+mod keyless;
 mod keyless_attacks;
 mod peers;
 mod registry;

@@ -9,6 +9,7 @@ mod demand;
 mod demo;
 mod extract;
 mod key;
+mod keyless;
 mod policy;
 mod provenance;
 mod serve;

@@ -24,6 +24,8 @@ pub(crate) struct Environment {
     pub(crate) no_proxy: Vec<String>,
     /// The variables of a CI job that provenance is written from, and no others: tokens are never read.
     pub(crate) ci: BTreeMap<&'static str, String>,
+    /// The variables by which a CI system gives a job its identity, for signing without a key.
+    pub(crate) identity: BTreeMap<&'static str, Zeroizing<String>>,
     /// Whether `NO_COLOR` is set to anything.
     pub(crate) no_color: bool,
 }
@@ -44,6 +46,9 @@ impl Environment {
             https_proxy: text("HTTPS_PROXY"),
             no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect(),
             ci: attestry_sign::provenance::variables().filter_map(|name| Some((name, text(name)?))).collect(),
+            identity: (attestry_sign::keyless::identity::VARIABLES.into_iter())
+                .filter_map(|name| Some((name, Zeroizing::new(text(name)?))))
+                .collect(),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         }
     }

@@ -36,6 +36,8 @@ Environment:
   GITHUB_*, RUNNER_ENVIRONMENT, CI_*, TEKTON_*
                                             what `attest --provenance ci` writes, named one by one in
                                             docs/reference/provenance.md
+  SIGSTORE_ID_TOKEN, ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN
+                                            the identity of a CI job, where no key is given
 Nothing else is read from it.";
 
 impl From<Exit> for ExitCode {
@@ -93,6 +95,12 @@ impl Failure {
 
     pub(crate) fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// An error and what caused it, on one line.
+    pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+        let causes = std::iter::successors(error.source(), |error| error.source());
+        causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
     /// The whole chain for a person, once: what happened, why, what to do next.

@@ -2,7 +2,10 @@
 
 use anyhow::Context as _;
 use attestry_core::{Reference, Repository};
-use attestry_oci::{Client, ClientOptions, Credentials, DockerConfig, ProxyOptions, RegistryEntry};
+use attestry_oci::address::AddressRule;
+use attestry_oci::{
+    Client, ClientOptions, Credentials, DockerConfig, HttpOptions, ProxyOptions, RegistryEntry, http_client,
+};
 
 use crate::cli::RegistryArgs;
 use crate::environment::Environment;
@@ -49,6 +52,18 @@ pub(crate) fn client(
         ..RegistryEntry::default()
     });
     Ok(Client::new(&options)?)
+}
+
+/// A client for signing services. The user names them, so they may be private.
+pub(crate) fn services_client(args: &RegistryArgs, environment: &Environment) -> Result<reqwest::Client, Failure> {
+    let ca = args.registry_ca.as_deref().map(|path| files::read(path, MAX_CA)).transpose()?;
+    let options = HttpOptions {
+        addresses: AddressRule::PrivateToo,
+        system_roots: true,
+        ca: ca.into_iter().collect(),
+        proxy: proxy(environment)?,
+    };
+    Ok(http_client(&options)?)
 }
 
 fn proxy(environment: &Environment) -> Result<Option<ProxyOptions>, Failure> {

@@ -256,9 +256,10 @@ impl RekorLog {
         self.leaves.iter().map(|leaf| leaf_hash(&leaf.entry.body)).collect()
     }
 
-    /// The address without its scheme, which is also the name of the note's key.
+    /// The address without its scheme, which is also the name of the note's key. cosign leaves the port out as well.
     fn origin(&self) -> &str {
-        self.base_url.split_once("://").map_or(self.base_url.as_str(), |(_, rest)| rest).trim_end_matches('/')
+        let rest = self.base_url.split_once("://").map_or(self.base_url.as_str(), |(_, rest)| rest);
+        rest.split([':', '/']).next().unwrap_or(rest)
     }
 }
 

@@ -88,7 +88,9 @@ async fn log_v1(State(shared): Instance, Json(request): Json<Value>) -> Response
     match log.append(&request, (shared.clock)()) {
         Ok(entry) => {
             let location = format!("{}/api/v1/log/entries/{}", shared.first_url(), uuid(&entry));
-            (StatusCode::CREATED, [(header::LOCATION, location)], Json(answer_v1(&entry))).into_response()
+            // Clients find the entry in the answer by this header.
+            let headers = [(header::LOCATION, location), (header::ETAG, uuid(&entry))];
+            (StatusCode::CREATED, headers, Json(answer_v1(&entry))).into_response()
         }
         Err(Refusal::Duplicate { index }) => {
             let location = format!("/api/v1/log/entries/{}", uuid(&log.entry(index, None)));

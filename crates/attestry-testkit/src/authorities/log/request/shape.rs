@@ -54,6 +54,9 @@ pub(super) struct Content {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Dsse {
     pub(super) proposed_content: ProposedContent,
+    /// Rekor's own client writes it as null.
+    #[serde(default, rename = "signatures")]
+    _signatures: (),
 }
 
 #[derive(Deserialize)]
