@@ -29,20 +29,28 @@ pub(crate) struct DigestArgs {
 
 /// Who signs, and how it is stored.
 #[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new("signer").required(true).args(["key", "identity_token", "service"]))]
+#[command(group = ArgGroup::new("signer").args(["key", "identity_token", "service"]))]
 pub(crate) struct SignerArgs {
     /// Sign with this private key, as `attestry key generate` or cosign wrote it
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<File>,
-    /// Sign with a short-lived certificate for this CI identity (not in this version)
-    #[arg(long, value_name = "FILE", hide = true)]
-    pub(crate) identity_token: Option<String>,
+    /// Sign with a short-lived certificate for the identity in this OIDC token, or - for standard input. Without this
+    /// and --key, the identity of the CI job is used
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) identity_token: Option<File>,
     /// Sign by a signing service (not in this version)
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) service: Option<String>,
-    /// The services to sign with (not in this version)
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// The services that certificates, log entries and timestamps come from (signing_config.json, v0.2); Sigstore's
+    /// public instance without it
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
     pub(crate) signing_config: Option<File>,
+    /// The trusted_root.json of these services, with which our own signature is checked before it is stored
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub(crate) trust_root: Option<File>,
+    /// Where the log does not answer, store the signature without its entry; `sign --complete` adds it later
+    #[arg(long, conflicts_with = "key")]
+    pub(crate) log_pending: bool,
     /// Accept the published example keys; what they sign proves nothing
     #[arg(long)]
     pub(crate) danger_example_key: bool,
@@ -75,6 +83,7 @@ pub(crate) enum StoredAs {
 #[command(after_help = "\
 Examples:
   attestry sign registry.example/app@sha256:DIGEST --key release.key
+  attestry sign registry.example/app@sha256:DIGEST                  (in a CI job with an identity)
   attestry sign --file app.tar.gz --bundle app.tar.gz.sigstore.json --key release.key
 
 The signature is verified before it is pushed or written, and success is reported only for what was read back.")]
@@ -88,6 +97,9 @@ pub(crate) struct SignArgs {
     /// Where the Sigstore bundle about that file is written
     #[arg(long, value_name = "FILE", requires = "file")]
     pub(crate) bundle: Option<File>,
+    /// Add the log entries that signatures stored with --log-pending still lack; nothing new is signed
+    #[arg(long, conflicts_with_all = ["file", "signer", "log_pending", "annotations", "recursive", "format"])]
+    pub(crate) complete: bool,
     #[command(flatten)]
     pub(crate) digest: DigestArgs,
     #[command(flatten)]

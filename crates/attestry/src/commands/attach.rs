@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use attestry_core::manifest::Manifest;
 use attestry_core::statement::Statement;
+use attestry_core::verify::Verified;
 use attestry_core::{Digest, Repository, Subject, Timestamp};
 use attestry_oci::{Attached, Budget, Bundle, Client, LegacyKind, LegacyLayer, Place};
+use attestry_sign::keyless::IdentityToken;
 use attestry_sign::{SignedAttachment, SigningKey};
 use serde::Serialize;
 
-use super::{Context, subject};
+use super::{Context, keyless, subject};
 use crate::cli::{DigestArgs, RegistryArgs, SignerArgs, StoredAs};
 use crate::exit::{Exit, Failure};
 use crate::{keys, registry};
 
+/// Says of a stored bundle that its log entry is still to come. A hint for people; the bundle itself is what counts.
+const LOG_ANNOTATION: &str = "dev.attestry.log";
 /// How deep an index may stand in another one, as verification reads it.
 const MAX_DEPTH: usize = 2;
 
@@ -34,12 +38,12 @@ pub(super) fn run(
     context: Context<'_>,
     statement_of: impl Fn(&Subject) -> Statement,
 ) -> Result<Exit, Failure> {
-    let key_file = refuse_what_is_to_come(job.signer)?;
+    refuse_what_is_to_come(job.signer)?;
     let reference = registry::reference(job.image)?;
     let client = registry::client(job.registry, context.environment, reference.repository())?;
     let receipt = registry::block_on(async {
         let first = subject::settle(job.image, &reference, job.digest, &client).await?;
-        let key = keys::private(key_file, job.signer.danger_example_key, context.environment)?;
+        let signer = Signer::new(job, context).await?;
         let subjects = match job.signer.recursive {
             true => with_images(&client, first).await?,
             false => vec![Target { subject: first, platform: None }],
@@ -47,13 +51,55 @@ pub(super) fn run(
         // Everything is signed and verified before the first byte is pushed.
         let mut prepared = Vec::new();
         for target in subjects {
-            let signed = sign(job, &key, &target.subject, &statement_of(&target.subject))?;
+            let progress = context.output.progress(format!("signing {}", target.subject));
+            let signed = signer.sign(job, &target.subject, &statement_of(&target.subject), context).await?;
+            drop(progress);
             prepared.extend(signed.into_iter().map(|signed| (target.clone(), signed)));
         }
-        let mut receipt = Receipt { key_id: key.key_id(), attachments: Vec::new() };
+        store(&client, prepared, context).await
+    });
+    context.output.detail(|| format!("registry requests: {}", client.stats()));
+    let receipt = receipt?;
+    context.output.result("Receipt", &receipt, || receipt.describe())?;
+    Ok(Exit::Done)
+}
+
+/// Adds the log entries that signatures beside an image still lack.
+pub(super) fn complete(job: &Job<'_>, context: Context<'_>) -> Result<Exit, Failure> {
+    let reference = registry::reference(job.image)?;
+    let client = registry::client(job.registry, context.environment, reference.repository())?;
+    let instance = keyless::Instance::new(job.signer, job.registry, context)?;
+    let receipt = registry::block_on(async {
+        let subject = subject::settle(job.image, &reference, job.digest, &client).await?;
+        let progress = context.output.progress(format!("completing what lies beside {subject}"));
+        let completed = instance.complete(&client, &subject).await?;
+        drop(progress);
+        let target = Target { subject, platform: None };
+        store(&client, completed.into_iter().map(|signed| (target.clone(), signed)).collect(), context).await
+    })?;
+    context.output.result("Receipt", &receipt, || match receipt.attachments.is_empty() {
+        true => "no signature waits for its log entry".to_owned(),
+        false => receipt.describe(),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Stores what was signed and verified, one after the other.
+async fn store(
+    client: &Client,
+    prepared: Vec<(Target, SignedAttachment)>,
+    context: Context<'_>,
+) -> Result<Receipt, Failure> {
+    let proof = prepared.first().map(|(_, signed)| signed.proof());
+    let mut receipt = Receipt {
+        key_id: proof.map(Verified::key_id),
+        identity: proof.and_then(Verified::identity).map(ToString::to_string),
+        attachments: Vec::new(),
+    };
+    {
         for (target, signed) in prepared {
             let progress = context.output.progress(format!("attaching to {}", target.subject));
-            match attach(&client, &target, &signed).await {
+            match attach(client, &target, &signed).await {
                 Ok(attachment) => receipt.attachments.push(attachment),
                 Err(failure) => {
                     drop(progress);
@@ -65,26 +111,56 @@ pub(super) fn run(
                 }
             }
         }
-        Ok(receipt)
-    });
-    context.output.detail(|| format!("registry requests: {}", client.stats()));
-    let receipt = receipt?;
-    context.output.result("Receipt", &receipt, || receipt.describe())?;
-    Ok(Exit::Done)
+    }
+    Ok(receipt)
 }
 
 /// Ways to sign that the command line knows and this version does not: said clearly, never half done.
-pub(super) fn refuse_what_is_to_come(args: &SignerArgs) -> Result<&std::path::Path, Failure> {
-    let asked = [
-        ("--identity-token", args.identity_token.is_some()),
-        ("--service", args.service.is_some()),
-        ("--signing-config", args.signing_config.is_some()),
-    ];
-    if let Some((flag, _)) = asked.iter().find(|(_, given)| *given) {
-        return Err(Failure::usage(format!("{flag} is not available in this version; nothing was signed"))
-            .hint("sign with a key: --key FILE"));
+pub(super) fn refuse_what_is_to_come(args: &SignerArgs) -> Result<(), Failure> {
+    if args.service.is_some() {
+        return Err(Failure::usage("--service is not available in this version; nothing was signed")
+            .hint("sign with a key, --key FILE, or with an identity, --identity-token FILE"));
     }
-    args.key.as_deref().ok_or_else(|| Failure::usage("nothing to sign with: give --key FILE"))
+    Ok(())
+}
+
+/// Who signs.
+enum Signer {
+    Key(Box<SigningKey>),
+    /// Somebody with a token, for whom each signature gets a certificate of its own.
+    Identity(Box<keyless::Instance>, IdentityToken),
+}
+
+impl Signer {
+    async fn new(job: &Job<'_>, context: Context<'_>) -> Result<Self, Failure> {
+        if let Some(path) = &job.signer.key {
+            let key = keys::private(path, job.signer.danger_example_key, context.environment)?;
+            return Ok(Self::Key(Box::new(key)));
+        }
+        if job.signer.format != StoredAs::Bundle {
+            return Err(Failure::usage("without a key only Sigstore bundles are written").hint("leave --format out"));
+        }
+        let instance = keyless::Instance::new(job.signer, job.registry, context)?;
+        let token = instance.token(job.signer, context).await?;
+        Ok(Self::Identity(Box::new(instance), token))
+    }
+
+    /// What is attached to one subject, in the formats that were asked for. Core has verified each.
+    async fn sign(
+        &self,
+        job: &Job<'_>,
+        subject: &Subject,
+        statement: &Statement,
+        context: Context<'_>,
+    ) -> Result<Vec<SignedAttachment>, Failure> {
+        match self {
+            Self::Key(key) => sign(job, key, subject, statement),
+            Self::Identity(instance, token) => {
+                let signed = instance.sign(token, statement, subject, job.signer.log_pending, context).await?;
+                Ok(vec![signed])
+            }
+        }
+    }
 }
 
 /// A subject, and its platform where it is one of an index.
@@ -166,7 +242,8 @@ async fn attach(client: &Client, target: &Target, signed: &SignedAttachment) -> 
         }
         None => {
             let (predicate_type, created) = (predicate_type.clone(), Timestamp::now());
-            let bundle = Bundle { bytes, predicate_type, created, annotations: BTreeMap::new() };
+            let pending = signed.proof().pending_until().map(|_| (LOG_ANNOTATION.to_owned(), "pending".to_owned()));
+            let bundle = Bundle { bytes, predicate_type, created, annotations: pending.into_iter().collect() };
             client.attach_bundle(&target.subject, &bundle).await?
         }
     };
@@ -177,7 +254,11 @@ async fn attach(client: &Client, target: &Target, signed: &SignedAttachment) -> 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Receipt {
-    key_id: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<Digest>,
+    /// Who the certificate names, where nothing was signed by a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     attachments: Vec<Attachment>,
 }
 
@@ -212,7 +293,9 @@ struct SubjectOut {
 
 impl Receipt {
     fn describe(&self) -> String {
-        self.attachments.iter().map(|attachment| format!("{}\n", attachment.describe())).collect()
+        let mut lines: Vec<String> = self.attachments.iter().map(Attachment::describe).collect();
+        lines.extend(self.identity.as_ref().map(|identity| format!("  as        {identity}")));
+        lines.into_iter().map(|line| format!("{line}\n")).collect()
     }
 }
 

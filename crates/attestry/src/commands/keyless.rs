@@ -9,6 +9,7 @@ use attestry_core::bundle::{Content, UnverifiedBundle, UnverifiedSigner};
 use attestry_core::evidence::Layout;
 use attestry_core::statement::Statement;
 use attestry_core::trust_root::{Demands, MAX_TRUSTED_ROOT, PUBLIC_GOOD, TrustRoot};
+use attestry_core::verify::{FileContent, FileSigner, verify_file};
 use attestry_core::{Need, Needs, Subject, Timestamp, strict_json};
 use attestry_oci::{Budget, Client};
 use attestry_sign::SignedAttachment;
@@ -105,6 +106,27 @@ impl Instance {
         }
         let pending = signed.pending.is_some().then_some(FRESH);
         self.self_check(signed.bundle, subject, pending)
+    }
+
+    /// Signs a file that is no image, and says as whom.
+    pub(super) async fn sign_file(
+        &self,
+        args: &SignerArgs,
+        content: &[u8],
+        context: Context<'_>,
+    ) -> Result<(Vec<u8>, String), Failure> {
+        let token = self.token(args, context).await?;
+        let missing = if args.log_pending { MissingLog::Pending } else { MissingLog::Refuse };
+        let signed = self.keyless.sign_message(&token, content, missing).await?;
+        let pending = signed.pending.is_some().then_some(FRESH);
+        let signer = FileSigner::Certificate { root: &self.root, pending };
+        let verified = verify_file(&signed.bundle, FileContent::Bytes(content), signer, Timestamp::now());
+        let verified = verified.map_err(|reason| {
+            Failure::failed(format!("our own signature does not verify: {reason}"))
+                .hint("signing config and trust root must be of one instance: --trust-root FILE")
+        })?;
+        let identity = verified.identity().map(ToString::to_string).unwrap_or_default();
+        Ok((signed.bundle, identity))
     }
 
     /// Nothing is attached that does not verify under the trust root.

@@ -55,6 +55,7 @@ impl<'a> Stage<'a> {
             https_proxy: None,
             no_proxy: Vec::new(),
             ci: Default::default(),
+            identity: Default::default(),
             no_color: true,
         };
         Ok(Self {
