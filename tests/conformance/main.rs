@@ -1,7 +1,7 @@
 //! A client for the sigstore-conformance protocol (`tests/vectors/sigstore-conformance/README.md`).
 //!
-//! It parses that protocol's arguments and calls what `attestry verify --file` calls. Exit 0 means verified, 1 not,
-//! 2 that the arguments are wrong.
+//! It parses that protocol's arguments and calls what `attestry verify --file` and `attestry sign --file` call. Exit 0
+//! means verified or signed, 1 not, 2 that the arguments are wrong.
 #![expect(clippy::print_stderr, reason = "a command line tool says why it refuses")]
 
 use std::{path::Path, process::ExitCode};
@@ -9,20 +9,28 @@ use std::{path::Path, process::ExitCode};
 use attestry_core::{Digest, Timestamp, crypto::PublicKey, trust_root::PUBLIC_GOOD, verify::FileContent};
 use attestry_policy::{Demand, Signer};
 
+mod sign;
+
 const USAGE: &str = "usage: attestry-conformance verify-bundle --bundle FILE \
-    (--certificate-identity IDENTITY --certificate-oidc-issuer URL | --key PEM_FILE) [--trusted-root FILE] FILE_OR_DIGEST";
+    (--certificate-identity IDENTITY --certificate-oidc-issuer URL | --key PEM_FILE) [--trusted-root FILE] FILE_OR_DIGEST\n\
+    or sign-bundle [--in-toto] --identity-token TOKEN --bundle FILE [--trusted-root FILE] [--signing-config FILE] FILE";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some(request) = Request::parse(&arguments) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
+    let outcome = match arguments.first().map(String::as_str) {
+        Some("verify-bundle") => Request::parse(&arguments[1..]).map(|request| verify(&request)),
+        Some("sign-bundle") => sign::Request::parse(&arguments[1..]).map(|request| request.run()),
+        _ => None,
     };
-    match verify(&request) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
+    match outcome {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(why)) => {
             eprintln!("{why}");
             ExitCode::FAILURE
+        }
+        None => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
         }
     }
 }
@@ -40,12 +48,8 @@ struct Request {
 
 impl Request {
     fn parse(arguments: &[String]) -> Option<Self> {
-        let (command, rest) = arguments.split_first()?;
-        if command != "verify-bundle" {
-            return None;
-        }
         let mut request = Self::default();
-        let mut rest = rest.iter();
+        let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             match argument.as_str() {
                 "--bundle" => request.bundle.clone_from(rest.next()?),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use attestry_testkit::authorities::{Instance, log::Generation};
+use attestry_testkit::authorities::{Instance, Outage, Service, log::Generation};
 
 use crate::{
     attestry::run,
@@ -23,8 +23,7 @@ struct Stage {
 
 impl Stage {
     fn new(peers: Peers, kind: Kind) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "cosign compares with the host's clock")]
-        let instance = Instance::start(attestry_core::Timestamp::now);
+        let instance = Instance::start(clock_of_the_host());
         let home = peers.home();
         let write = |name: &str, text: String| fs::write(home.join(name), text).unwrap();
         write("root.json", instance.trusted_root().to_string());
@@ -116,4 +115,198 @@ fn cosign_signs_keyless_the_old_way_and_we_verify() {
         stage.we_verify(0, WORKFLOW, &image, &["--type", "spdx"]);
         assert!(stage.we_verify(1, PERSON, &image, &[]).contains("identity-mismatch"));
     });
+}
+
+impl Stage {
+    fn we_sign(&self, code: i32, what: &[&str], config: &str, identity: &str, more: &[&str]) -> String {
+        self.token(identity);
+        let services = ["--identity-token", "token", "--signing-config", config, "--trust-root", "root.json"];
+        run(self.peers.home(), code, &[what, &services, more].concat())
+    }
+
+    fn cosign_verifies(&self, code: i32, identity: &str, image: &str) {
+        let words = [
+            "verify",
+            "--certificate-identity",
+            identity,
+            "--certificate-oidc-issuer",
+            self.instance.issuer(),
+            "--trusted-root",
+            "root.json",
+            "--use-signed-timestamps",
+        ];
+        self.cosign(code, &words, image);
+    }
+}
+
+#[test]
+fn we_sign_keyless_and_cosign_verifies() {
+    on_both("we_sign_keyless_and_cosign_verifies", |stage| {
+        for (config, identity) in [("v1.json", WORKFLOW), ("v2.json", PERSON)] {
+            let image = stage.registry.push(&stage.peers, &format!("ours-{}", &config[..2]));
+            let said = stage.we_sign(0, &["sign", &image], config, identity, &[]);
+            assert!(said.contains(identity), "{said}");
+            stage.we_verify(0, identity, &image, &[]);
+            stage.cosign_verifies(0, identity, &image);
+            stage.cosign_verifies(1, "https://ci.test/other", &image);
+            stage.we_sign(0, &["attest", &image, "--predicate", "spdx.json"], config, identity, &[]);
+            stage.we_verify(0, identity, &image, &["--type", "spdx"]);
+            // A file as well.
+            fs::write(stage.peers.home().join("release"), "bytes").unwrap();
+            stage.we_sign(0, &["sign", "--file", "release", "--bundle", "b.json"], config, identity, &[]);
+            let who = ["--identity", identity, "--issuer", stage.instance.issuer(), "--trust-root", "root.json"];
+            run(stage.peers.home(), 0, &[&["verify", "--file", "release", "--bundle", "b.json"], &who[..]].concat());
+            let words = [
+                "verify-blob",
+                "--certificate-identity",
+                identity,
+                "--certificate-oidc-issuer",
+                stage.instance.issuer(),
+                "--trusted-root",
+                "root.json",
+                "--use-signed-timestamps",
+                "--bundle",
+                "b.json",
+                "release",
+            ];
+            stage.peers.expect(0, "cosign", &words);
+        }
+    });
+}
+
+#[test]
+fn a_silent_log_leaves_nothing_or_something_pending() {
+    // One registry: what is tried here is the log, and each outage is waited for.
+    let Some(peers) = Peers::find("a_silent_log_leaves_nothing_or_something_pending") else { return };
+    let stage = Stage::new(peers, BOTH[0]);
+    let home = stage.peers.home();
+    {
+        for (config, identity) in [("v2.json", PERSON), ("v1.json", WORKFLOW)] {
+            let image = stage.registry.push(&stage.peers, &format!("pending-{}", &config[..2]));
+            stage.instance.fail(Service::Log, Some(Outage::Down));
+            stage.we_sign(4, &["sign", &image], config, identity, &[]);
+            assert!(stage.we_verify(1, identity, &image, &[]).contains("signature-missing"), "nothing was attached");
+            stage.we_sign(0, &["sign", &image], config, identity, &["--log-pending"]);
+            assert!(stage.we_verify(1, identity, &image, &[]).contains("log-entry-missing"));
+            // A policy may allow it for a while.
+            fs::create_dir_all(home.join("patient")).unwrap();
+            fs::write(home.join("patient/policy.yaml"), patient(&stage.instance, identity)).unwrap();
+            fs::copy(home.join("root.json"), home.join("patient/root.json")).unwrap();
+            run(home, 0, &["verify", &image, "--policy", "patient"]);
+            // The log is back.
+            stage.instance.fail(Service::Log, None);
+            let complete = ["--signing-config", config, "--trust-root", "root.json"];
+            run(home, 0, &[&["sign", &image, "--complete"], &complete[..]].concat());
+            stage.we_verify(0, identity, &image, &[]);
+            stage.cosign_verifies(0, identity, &image);
+            let again = run(home, 0, &[&["sign", &image, "--complete"], &complete[..]].concat());
+            assert!(again.contains("no signature waits"), "{again}");
+        }
+    }
+}
+
+#[test]
+fn what_a_service_does_wrong_is_told_and_nothing_is_attached() {
+    let Some(peers) = Peers::find("what_a_service_does_wrong_is_told_and_nothing_is_attached") else { return };
+    let stage = Stage::new(peers, BOTH[1]);
+    let image = stage.registry.push(&stage.peers, "wrong");
+    for (service, outage, code) in [
+        (Service::Certificates, Outage::Garbage, 4),
+        (Service::Timestamps, Outage::Garbage, 4),
+        (Service::Log, Outage::Garbage, 4),
+        (Service::Timestamps, Outage::Down, 4),
+        (Service::Log, Outage::Throttled(2), 0),
+        (Service::Certificates, Outage::Throttled(1), 0),
+    ] {
+        stage.instance.fail(service, Some(outage));
+        stage.we_sign(code, &["sign", &image], "v1.json", WORKFLOW, &[]);
+        stage.instance.fail(service, None);
+        if code != 0 {
+            assert!(stage.we_verify(1, WORKFLOW, &image, &[]).contains("signature-missing"), "{service:?} {outage:?}");
+        }
+    }
+    stage.we_verify(0, WORKFLOW, &image, &[]);
+    // A trust root of another instance: our own signature does not verify, so it is not stored.
+    let other = Instance::start(clock_of_the_host());
+    fs::write(stage.peers.home().join("root.json"), other.trusted_root().to_string()).unwrap();
+    let image = stage.registry.push(&stage.peers, "elsewhere");
+    stage.we_sign(4, &["sign", &image], "v1.json", WORKFLOW, &[]);
+    // No token at all.
+    run(stage.peers.home(), 2, &["sign", &image]);
+}
+
+/// The client of sigstore-conformance signs with the same services.
+#[test]
+fn the_conformance_client_signs_what_it_verifies() {
+    let instance = Instance::start(clock_of_the_host());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("root.json"), instance.trusted_root().to_string()).unwrap();
+    fs::write(at("artifact"), "bytes").unwrap();
+    let digest = attestry_core::Digest::of("bytes").hex();
+    fs::write(at("statement"), format!(r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"a","digest":{{"sha256":"{digest}"}}}}],"predicateType":"https://example.org/own/v1","predicate":{{}}}}"#)).unwrap();
+    for generation in [Generation::V1, Generation::V2] {
+        fs::write(at("config.json"), instance.signing_config(generation).to_string()).unwrap();
+        for (signed, option) in [("artifact", None), ("statement", Some("--in-toto"))] {
+            let client = |words: &[&str]| {
+                let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_attestry-conformance"));
+                let output = command.args(words).output().unwrap();
+                crate::peers::expect(0, &words.join(" "), output);
+            };
+            let token = instance.token(WORKFLOW);
+            let (bundle, root, config, signed) = (at("bundle.json"), at("root.json"), at("config.json"), at(signed));
+            let words = [
+                "--identity-token",
+                &token,
+                "--bundle",
+                &bundle,
+                "--trusted-root",
+                &root,
+                "--signing-config",
+                &config,
+                &signed,
+            ];
+            client(&[&["sign-bundle"], option.as_slice(), &words[..]].concat());
+            let who = ["--certificate-identity", WORKFLOW, "--certificate-oidc-issuer", instance.issuer()];
+            client(
+                &[&["verify-bundle", "--bundle", &bundle], &who[..], &["--trusted-root", &root, &at("artifact")]]
+                    .concat(),
+            );
+        }
+    }
+}
+
+fn clock_of_the_host() -> fn() -> attestry_core::Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the command line and cosign look at the host's clock")]
+    attestry_core::Timestamp::now
+}
+
+fn patient(instance: &Instance, identity: &str) -> String {
+    format!(
+        r#"apiVersion: attestry.dev/v1alpha1
+kind: TrustRoot
+metadata: {{name: instance}}
+spec: {{file: root.json}}
+---
+apiVersion: attestry.dev/v1alpha1
+kind: Authority
+metadata: {{name: ci}}
+spec:
+  keyless:
+    issuer: {}
+    subject: {{exact: "{identity}"}}
+    trustRoot: instance
+    pendingLog: 1h
+---
+apiVersion: attestry.dev/v1alpha1
+kind: ImagePolicy
+metadata: {{name: patient}}
+spec:
+  match: {{images: ["**"]}}
+  require:
+    - name: signed
+      signature: {{authorities: [ci]}}
+"#,
+        instance.issuer()
+    )
 }

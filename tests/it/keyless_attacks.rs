@@ -179,7 +179,10 @@ fn attack_09_certificates_that_nobody_vouches_for() {
     world.refused(&forged, ReasonCode::CertificateUntrusted);
     let [intermediate, root] = evil.ca.chain();
     for media_type in [V01, V02] {
-        world.refused(&forged.clone().older(media_type, std::slice::from_ref(&intermediate)), ReasonCode::CertificateUntrusted);
+        world.refused(
+            &forged.clone().older(media_type, std::slice::from_ref(&intermediate)),
+            ReasonCode::CertificateUntrusted,
+        );
         let with_root = forged.clone().older(media_type, &[intermediate.clone(), root.clone()]);
         world.refused(&with_root, ReasonCode::BundleMalformed);
     }
@@ -345,6 +348,28 @@ fn attack_25_several_names_and_names_of_other_kinds() {
             world.refused(&parts, ReasonCode::IdentityMismatch);
         }
     }
+}
+
+#[test]
+fn every_kind_of_name_and_either_issuer_extension_is_read() {
+    for (leaf, subject) in [
+        (Leaf::uri(SUBJECT, ISSUER), SUBJECT),
+        (Leaf::email("release@acme.test", ISSUER), "release@acme.test"),
+        (Leaf::user("release!ci.acme.test", ISSUER), "release!ci.acme.test"),
+        (Leaf { issuer_extensions: vec![1], ..Leaf::uri(SUBJECT, ISSUER) }, SUBJECT),
+        (Leaf { issuer_extensions: vec![8], ..Leaf::uri(SUBJECT, ISSUER) }, SUBJECT),
+    ] {
+        let mut world = World::new();
+        let parts = world.logged(&leaf, None);
+        let verified = world.judge(&parts).unwrap_or_else(|code| panic!("{leaf:?}: {code}"));
+        let identity = verified.identity().unwrap();
+        assert_eq!((identity.subject.as_str(), identity.issuer.as_str()), (subject, ISSUER));
+        assert_eq!(identity.to_string(), format!("{subject} of {ISSUER}"));
+    }
+    // An identity without an issuer is nobody's.
+    let mut world = World::new();
+    let parts = world.logged(&Leaf { issuer_extensions: Vec::new(), ..Leaf::uri(SUBJECT, ISSUER) }, None);
+    world.refused(&parts, ReasonCode::IdentityMismatch);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn a_wrong_command_line_is_told_before_anything_is_tried() {
         ("bad-reference", &["verify", "Registry.example/App Two", "--key", "x.pub"]),
         ("url", &["sign", "https://registry.example/app", "--key", "x.key"]),
         ("no-signer", &["sign", &image]),
-        ("signer-to-come", &["sign", &image, "--identity-token", "-"]),
+        ("signer-to-come", &["sign", &image, "--service", "https://sign.example"]),
         ("half-identity", &["verify", &image, "--identity", "a@example.org"]),
         ("bad-annotation", &["sign", &image, "--key", "x.key", "--annotation", "=v"]),
         ("bad-decision", &["audit", "show", "seven", "."]),

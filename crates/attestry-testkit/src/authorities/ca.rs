@@ -14,7 +14,10 @@ use x509_cert::{
     Certificate, TbsCertificate,
     ext::{
         Extension,
-        pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, name::GeneralName},
+        pkix::{
+            ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName,
+            name::{GeneralName, OtherName},
+        },
     },
     name::Name,
     serial_number::SerialNumber,
@@ -63,6 +66,8 @@ pub enum CaFault {
 pub enum San {
     Uri(String),
     Email(String),
+    /// Fulcio's own kind of name, an `otherName`.
+    User(String),
 }
 
 /// What a certificate says.
@@ -74,6 +79,8 @@ pub struct Leaf {
     /// The other claims by their number under Fulcio's arc: 9 to 24, or the deprecated 2 to 6.
     pub claims: BTreeMap<u8, String>,
     pub lifetime: Duration,
+    /// Which of the two issuer extensions are there: 1, which is older, and 8.
+    pub issuer_extensions: Vec<u8>,
     pub fault: Option<LeafFault>,
 }
 
@@ -105,6 +112,11 @@ impl Leaf {
         Self::new(San::Email(san.to_owned()), issuer)
     }
 
+    /// A certificate for a user of an issuer that knows no addresses.
+    pub fn user(name: &str, issuer: &str) -> Self {
+        Self::new(San::User(name.to_owned()), issuer)
+    }
+
     /// Adds a claim.
     #[must_use]
     pub fn claim(mut self, number: u8, value: &str) -> Self {
@@ -121,16 +133,24 @@ impl Leaf {
 
     fn new(san: San, issuer: &str) -> Self {
         let lifetime = Duration::from_mins(10);
-        Self { san, issuer: issuer.to_owned(), claims: BTreeMap::new(), lifetime, fault: None }
+        Self {
+            san,
+            issuer: issuer.to_owned(),
+            claims: BTreeMap::new(),
+            lifetime,
+            issuer_extensions: vec![ISSUER_RAW, ISSUER],
+            fault: None,
+        }
     }
 
     fn names(&self) -> SubjectAltName {
         let text = |text: &str| Ia5String::new(text).unwrap();
         let (name, second): (fn(Ia5String) -> GeneralName, _) = match &self.san {
+            San::User(user) => return SubjectAltName(vec![GeneralName::OtherName(user_name(user))]),
             San::Uri(_) => (GeneralName::UniformResourceIdentifier, "https://other.test/second"),
             San::Email(_) => (GeneralName::Rfc822Name, "second@other.test"),
         };
-        let (San::Uri(first) | San::Email(first)) = &self.san;
+        let (San::Uri(first) | San::Email(first) | San::User(first)) = &self.san;
         SubjectAltName(match self.fault {
             Some(LeafFault::SanOfOtherType) => vec![GeneralName::DnsName(text(first))],
             Some(LeafFault::TwoSans) => vec![name(text(first)), name(text(second))],
@@ -141,12 +161,18 @@ impl Leaf {
     /// Fulcio's extensions, in the order of their numbers.
     fn claim_extensions(&self) -> Vec<Extension> {
         let mut claims = self.claims.clone();
-        for number in [ISSUER_RAW, ISSUER] {
-            let twice = claims.insert(number, self.issuer.clone());
+        for number in &self.issuer_extensions {
+            let twice = claims.insert(*number, self.issuer.clone());
             assert_eq!(twice, None, "the issuer is not among the claims");
         }
         claims.iter().map(|(number, value)| claim_extension(*number, value)).collect()
     }
+}
+
+/// 1.3.6.1.4.1.57264.1.7 with a UTF8String.
+fn user_name(user: &str) -> OtherName {
+    let value = der::Any::encode_from(&Utf8StringRef::new(user).unwrap()).unwrap();
+    OtherName { type_id: FULCIO.push_arc(7).unwrap(), value }
 }
 
 impl CertificateAuthority {
