@@ -11,6 +11,7 @@ mod bad_input;
 mod conformance;
 mod crash;
 mod files;
+mod fuzz_seeds;
 mod interop;
 mod keyless;
 mod keyless_attacks;

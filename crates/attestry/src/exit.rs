@@ -34,8 +34,8 @@ Environment:
   HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE      how registries are reached and trusted
   NO_COLOR                                  plain text
   GITHUB_*, RUNNER_ENVIRONMENT, CI_*, TEKTON_*
-                                            what `attest --provenance ci` writes, named one by one in
-                                            docs/reference/provenance.md
+                                            what `attest --provenance ci` writes; its reference page
+                                            names each
   SIGSTORE_ID_TOKEN, ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN
                                             the identity of a CI job, where no key is given
 Nothing else is read from it.";

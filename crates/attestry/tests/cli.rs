@@ -92,6 +92,16 @@ fn attack_94_a_tag_is_not_signed() {
 }
 
 #[test]
+fn provenance_is_written_in_ci_only() {
+    let folder = folder();
+    let image = format!("127.0.0.1:1/app@{DIGEST}");
+    let args = ["attest", &image, "--provenance", "ci", "--key", "none.key"];
+    check("provenance-outside-ci", folder.path(), &args, 2);
+    let twice = [&args[..], &["--predicate", "sbom.json"]].concat();
+    check("provenance-and-predicate", folder.path(), &twice, 2);
+}
+
+#[test]
 fn what_cannot_be_used_is_named_and_nothing_is_written() {
     let folder = folder();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
