@@ -310,3 +310,42 @@ spec:
         instance.issuer()
     )
 }
+
+/// sigstore-python is the strictest reader of bundles; it is run where it is installed.
+#[test]
+fn sigstore_python_verifies_what_we_sign() {
+    let test = "sigstore_python_verifies_what_we_sign";
+    let Ok(output) = std::process::Command::new("sigstore").arg("--version").output() else {
+        crate::peers::not_run(test, "sigstore (from PyPI) is not installed");
+        return;
+    };
+    assert!(output.status.success());
+    let instance = Instance::start(clock_of_the_host());
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
+    write("release", "bytes".to_owned());
+    write("root.json", instance.trusted_root().to_string());
+    for (generation, identity) in [(Generation::V1, WORKFLOW), (Generation::V2, PERSON)] {
+        let config = instance.signing_config(generation);
+        write("config.json", config.to_string());
+        write("token", instance.token(identity));
+        // One file holds what this client trusts and what it would sign with.
+        let trust = serde_json::json!({
+            "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+            "trustedRoot": instance.trusted_root(),
+            "signingConfig": config,
+        });
+        write("trust.json", trust.to_string());
+        let services = ["--identity-token", "token", "--signing-config", "config.json", "--trust-root", "root.json"];
+        run(folder.path(), 0, &[&["sign", "--file", "release", "--bundle", "release.json"], &services[..]].concat());
+        let verify = |code: i32, identity: &str| {
+            let words = ["--trust-config", "trust.json", "verify", "identity", "--bundle", "release.json"];
+            let who = ["--cert-identity", identity, "--cert-oidc-issuer", instance.issuer(), "release"];
+            let mut command = std::process::Command::new("sigstore");
+            let output = command.current_dir(folder.path()).args(words).args(who).output().unwrap();
+            crate::peers::expect(code, "sigstore verify identity", output);
+        };
+        verify(0, identity);
+        verify(1, "https://ci.test/other");
+    }
+}
