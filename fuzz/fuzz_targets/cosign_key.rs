@@ -1,4 +1,4 @@
-//! See [`attestry_fuzz::documents::cosign_key`].
+//! See [`attestry_fuzz::keys::cosign_key`].
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| attestry_fuzz::documents::cosign_key(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| attestry_fuzz::keys::cosign_key(bytes));

@@ -12,7 +12,6 @@ use attestry_core::{
     statement::Statement,
     strict_json::{self, MAX_DEPTH},
 };
-use attestry_sign::SigningKey;
 use serde_json::Value;
 
 /// What the strict pass lets through is read alike by everybody: it reads itself again, and its canonical form is
@@ -150,17 +149,5 @@ pub fn reference(bytes: &[u8]) {
     }
     if let Ok(host) = normal_host(text) {
         assert_eq!(normal_host(&host).as_ref(), Ok(&host));
-    }
-}
-
-/// A private key that is read signs what its public key verifies.
-pub fn cosign_key(bytes: &[u8]) {
-    let _ = SigningKey::needs_password(bytes);
-    // Deriving a key takes a tenth of a second by design, so only some inputs get a password.
-    let password = bytes.len().is_multiple_of(32).then_some(&b"password"[..]);
-    for password in [None, password] {
-        if let Ok(key) = SigningKey::danger_import_example(bytes, password) {
-            assert_eq!(key.public_key().verify(b"message", &key.sign(b"message")), Ok(()));
-        }
     }
 }

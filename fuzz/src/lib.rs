@@ -4,6 +4,7 @@
 
 pub mod documents;
 pub mod inner;
+pub mod keys;
 pub mod policies;
 pub mod proofs;
 

@@ -1,13 +1,13 @@
 //! The seeds of the fuzz targets, run through the same functions: what the fuzzer holds, a test holds.
 //!
-//! Only the targets over public functions; the private parsers have tests of their own beside them.
+//! Only the targets over public functions. Private parsers have tests of their own beside them, and so have keys, each
+//! of which costs a tenth of a second.
 
 #![expect(unreachable_pub, reason = "the fuzz crate needs its functions public")]
 #![allow(clippy::expect_used, reason = "tests")]
 
 use std::{fs, path::Path};
 
-#[expect(dead_code, reason = "keys cost a tenth of a second each; attestry-sign tests them")]
 #[path = "../../fuzz/src/documents.rs"]
 mod documents;
 #[path = "../../fuzz/src/policies.rs"]

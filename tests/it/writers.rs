@@ -65,6 +65,55 @@ fn attack_68_what_we_reported_outlives_writers_that_do_not_look_again() {
     }
 }
 
+/// A list with wrong types and a lost entry is made right from the manifests.
+#[test]
+fn attack_45_a_damaged_list_is_repaired() {
+    let Some(stage) = Stage::new("attack_45_a_damaged_list_is_repaired") else { return };
+    let home = stage.peers.home();
+    let image = stage.registry.push(&stage.peers, "damaged");
+    let ours: Value =
+        serde_json::from_str(&run(home, 0, &["sign", &image, "--key", "cosign.key", "--output", "json"])).unwrap();
+    let manifest = ours["attachments"][0]["manifest"].as_str().unwrap();
+    let repair = |more: &[&str]| {
+        let said = run(home, 0, &[&["tree", &image, "--repair", "--output", "json"], more].concat());
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let count = |what: &str| said[what].as_array().unwrap().len();
+        (said["listed"].as_u64().unwrap(), count("added"), count("corrected"))
+    };
+    assert_eq!(repair(&[]), (1, 0, 0), "what we write needs no repair");
+    // cosign writes an entry with a wrong type and without annotations.
+    assert!(stage.cosigns(&image, 7).wait().unwrap().success());
+    assert_eq!(repair(&[]), (2, 0, 1));
+    assert_eq!(repair(&[]), (2, 0, 0));
+    // Somebody empties the list.
+    let (repository, digest) = image.split_once('@').unwrap();
+    let (host, name) = repository.split_once('/').unwrap();
+    let url = format!("http://{host}/v2/{name}/manifests/{}", digest.replace(':', "-"));
+    let empty = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    let words = [
+        "-sS",
+        "--fail",
+        "-X",
+        "PUT",
+        "-H",
+        "Content-Type: application/vnd.oci.image.index.v1+json",
+        "--data",
+        empty,
+        &url,
+    ];
+    assert!(std::process::Command::new("curl").args(words).stdout(Stdio::null()).status().unwrap().success());
+    run(home, 1, &["verify", &image, "--key", "cosign.pub"]);
+    assert_eq!(repair(&[]), (0, 0, 0), "nothing names the manifest any more");
+    assert_eq!(repair(&["--manifest", manifest]), (1, 1, 0));
+    run(home, 0, &["verify", &image, "--key", "cosign.pub"]);
+    // A manifest that is attached to something else is not taken in.
+    let other = stage.registry.push(&stage.peers, "other");
+    let other = run(home, 0, &["sign", &other, "--key", "cosign.key", "--output", "json"]);
+    let other: Value = serde_json::from_str(&other).unwrap();
+    let foreign = other["attachments"][0]["manifest"].as_str().unwrap();
+    run(home, 4, &["tree", &image, "--repair", "--manifest", foreign]);
+}
+
 struct Stage {
     peers: Peers,
     registry: Registry,

@@ -164,7 +164,14 @@ impl FromStr for Repository {
     /// Reads a repository name without tag and digest.
     fn from_str(name: &str) -> Result<Self, ReferenceError> {
         let (host, path) = match name.split_once('/') {
-            Some((first, rest)) if names_a_host(first) => (normal_host(first)?, rest),
+            Some((first, rest)) if names_a_host(first) => {
+                // A host known by its capitals, final dot or port alone would read as a path on Docker Hub next time.
+                let host = normal_host(first)?;
+                if !names_a_host(&host) {
+                    return Err(ReferenceError::Host(cut(first)));
+                }
+                (host, rest)
+            }
             _ => (DOCKER_HUB.to_owned(), name),
         };
         check_path(path)?;

@@ -19,7 +19,7 @@ use crate::{
     budget::Budget,
     error::OciError,
     listing::{FallbackIndex, PREDICATE_TYPE, tag},
-    tag_list::{TagContent, TagList},
+    tag_list::{SETTLE, TagContent, TagList},
 };
 
 /// Media and artifact type of a bundle.
@@ -94,8 +94,16 @@ impl Client {
         let _turn = self.turns.of(subject).await;
 
         let (content, existed) = self.upload(repository, bundle.bytes.clone(), None, &budget).await?;
-        if existed && let Some(attached) = self.find_attached(subject, content, &budget).await? {
-            return Ok(attached);
+        if existed {
+            let mut found = self.find_attached(subject, content, &budget).await?;
+            if found.as_ref().is_some_and(|attached| attached.place != Place::Referrers) {
+                // Whoever wrote it may have ended before it had settled: somebody with an older list may be writing.
+                tokio::time::sleep(SETTLE).await;
+                found = self.find_attached(subject, content, &budget).await?;
+            }
+            if let Some(attached) = found {
+                return Ok(attached);
+            }
         }
         self.upload(repository, Bytes::from_static(b"{}"), None, &budget).await?;
         let manifest = bundle_manifest(subject, &image, bundle, content);
@@ -177,10 +185,10 @@ impl Client {
 }
 
 /// The fallback index `sha256-<hex>`.
-struct FallbackList<'a> {
-    client: &'a Client,
-    subject: &'a Subject,
-    tag: String,
+pub(crate) struct FallbackList<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) subject: &'a Subject,
+    pub(crate) tag: String,
 }
 
 impl TagList for FallbackList<'_> {

@@ -31,6 +31,7 @@ mod patience;
 mod pull;
 mod push;
 mod registry;
+mod repair;
 mod tag_list;
 mod transport;
 
@@ -45,6 +46,7 @@ pub use http::{HttpOptions, ProxyOptions, USER_AGENT, http_client};
 pub use limits::Limits;
 pub use push::PushOutcome;
 pub use registry::{ClientOptions, RegistryEntry, Unlisted};
+pub use repair::Repaired;
 
 /// A client for all registries. Clones share connections, tokens and counters.
 #[derive(Debug, Clone)]

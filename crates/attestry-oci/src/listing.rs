@@ -231,7 +231,7 @@ impl Pages {
 
 /// The next page. Registries behind proxies name hosts that only they know, and a hostile one names any (attack
 /// 35): path and query are kept, and the origin stays ours.
-fn next_page(registry: &Registry, repository: &Repository, answer: &Answer) -> Result<Option<Url>, Fault> {
+pub(crate) fn next_page(registry: &Registry, repository: &Repository, answer: &Answer) -> Result<Option<Url>, Fault> {
     let values = answer.response.headers().get_all(LINK);
     let Some(target) = values.iter().filter_map(|value| value.to_str().ok()).find_map(next_link) else {
         return Ok(None);

@@ -32,6 +32,15 @@ pub struct PushOutcome {
     pub oci_subject: bool,
 }
 
+/// Under which circumstances a manifest is written.
+#[derive(Debug, Default)]
+pub(crate) struct Condition {
+    /// Only over this version, where the registry honours it.
+    pub(crate) if_match: Option<String>,
+    /// Only if it is sent by then.
+    pub(crate) not_after: Option<tokio::time::Instant>,
+}
+
 impl Client {
     /// Uploads a blob unless the repository has it. With `mount_from`, another repository of the same registry
     /// that may have it is asked to share it.
@@ -71,7 +80,8 @@ impl Client {
         let name = tag.map_or_else(|| digest.to_string(), str::to_owned);
         let passes = |error: &OciError| is_failure(error) || matches!(error, OciError::Rejected { status: 400, .. });
         let put = || async {
-            let answer = self.put_manifest(repository, &name, media_type, bytes.clone(), None, budget).await?;
+            let answer =
+                self.put_manifest(repository, &name, media_type, bytes.clone(), Condition::default(), budget).await?;
             self.accepted(repository, digest, answer, budget).await
         };
         patiently(passes, put).await
@@ -164,7 +174,7 @@ impl Client {
         name: &str,
         media_type: &str,
         bytes: Bytes,
-        if_match: Option<String>,
+        condition: Condition,
         budget: &Budget,
     ) -> Result<Answer, OciError> {
         let host = repository.host();
@@ -176,7 +186,8 @@ impl Client {
         let url = registry.url(&format!("{}/manifests/{name}", repository.path()));
         let mut call = Call::write(repository, Method::PUT, url);
         call.body = Some((bytes, media_type.to_owned()));
-        call.if_match = if_match;
+        call.if_match = condition.if_match;
+        call.not_after = condition.not_after;
         self.transport.send(&registry, &call, budget).await.map_err(|fault| fault.error(host))
     }
 

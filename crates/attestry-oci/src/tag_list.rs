@@ -27,6 +27,7 @@ use crate::{
     budget::Budget,
     error::OciError,
     patience::{is_failure, jitter, patiently},
+    push::Condition,
 };
 
 /// One kind of list: the fallback index of referrers, or a manifest of cosign's.
@@ -63,9 +64,9 @@ pub(crate) enum TagContent {
 /// How old a list may be when it is written.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a list must hold before it counts: longer than [`FRESH`] by what a write takes on its way.
-const SETTLE: Duration = Duration::from_millis(1_500);
+pub(crate) const SETTLE: Duration = Duration::from_millis(1_500);
 /// Writes before giving up. Among many writers most writes are overwritten by one that holds more.
-const TRIES: u32 = 100;
+const TRIES: u32 = 60;
 /// The longest pause between two writes.
 const PAUSE: Duration = Duration::from_millis(800);
 /// Failures of the registry (5xx) that are waited out.
@@ -165,10 +166,13 @@ impl Client {
         let (media_type, document) = list.prepare(state.document, entries, budget).await?;
         let bytes = Bytes::from(to_json(&document));
         let digest = Digest::of(&bytes);
-        if state.read_at.elapsed() > FRESH {
-            return Ok(false);
-        }
-        let answer = self.put_manifest(repository, list.tag(), &media_type, bytes, state.etag, budget).await?;
+        // Waiting for the registry, for a token or for a connection makes a list old as well.
+        let condition = Condition { if_match: state.etag, not_after: Some(state.read_at + FRESH) };
+        let answer = match self.put_manifest(repository, list.tag(), &media_type, bytes, condition, budget).await {
+            // Whether something was written all the same is seen when the list is read again.
+            Err(_) if state.read_at.elapsed() > FRESH => return Ok(false),
+            other => other?,
+        };
         if answer.status() == StatusCode::PRECONDITION_FAILED {
             return Ok(false);
         }

@@ -45,12 +45,14 @@ pub(crate) struct Call<'a> {
     pub(crate) accept: Option<&'static str>,
     pub(crate) body: Option<(Bytes, String)>,
     pub(crate) if_match: Option<String>,
+    /// Sent by then, or not at all: what is written stands on something that was read before.
+    pub(crate) not_after: Option<Instant>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn get(repository: &'a Repository, url: Url, kind: Kind) -> Self {
         let (method, access) = (Method::GET, Access::Pull);
-        Self { method, repository, url, access, kind, accept: None, body: None, if_match: None }
+        Self { method, repository, url, access, kind, accept: None, body: None, if_match: None, not_after: None }
     }
 
     pub(crate) fn write(repository: &'a Repository, method: Method, url: Url) -> Self {
@@ -212,6 +214,9 @@ impl Transport {
         let client = registry.route(url)?;
         let mut repeat = call.may_repeat();
         loop {
+            if call.not_after.is_some_and(|limit| Instant::now() > limit) {
+                return Err(Fault::new(GapCause::Timeout, "what was to be written has become old"));
+            }
             budget.take_request()?;
             self.counters.count(call.kind);
             let mut request = client.request(call.method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");

@@ -35,6 +35,16 @@ fn attack_80_every_spelling_has_one_normal_form() {
 }
 
 #[test]
+fn attack_80_a_host_by_its_capitals_final_dot_or_port_alone_does_not_become_a_path_on_docker_hub() {
+    for input in ["Indexbaba/library/debian", "registry./app", "registry:443/app", "Registry.:443/shop/app:v1"] {
+        assert!(matches!(input.parse::<Reference>(), Err(ReferenceError::Host(_))), "{input}");
+        assert!(matches!(input.split(":v1").next().unwrap().parse::<Repository>(), Err(ReferenceError::Host(_))));
+    }
+    check("registry:5000/app", "registry:5000/app");
+    check("LOCALHOST.:443/app", "localhost/app");
+}
+
+#[test]
 fn attack_48_probes_are_refused_before_any_connection() {
     for input in [
         "",

@@ -152,6 +152,26 @@ async fn attack_68_entries_that_others_lose_are_put_back() {
     }
 }
 
+/// A registry that asks to wait makes the list old that was to be written: it is read again, not sent again.
+#[tokio::test]
+async fn attack_68_a_list_that_became_old_is_not_written() {
+    let sample = Sample::new(false);
+    let tag = fallback_tag(&sample);
+    let theirs = json!({"mediaType": OCI_MANIFEST, "digest": Digest::of("theirs"), "size": 1});
+    let theirs = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [theirs]}).to_string();
+    let (store, writes) = (sample.store.clone(), AtomicUsize::new(0));
+    let server = Server::start(move |seen| {
+        if seen.method == "PUT" && seen.path.ends_with(&tag) && writes.fetch_add(1, SeqCst) == 0 {
+            store.state().manifest(Some(&tag), OCI_INDEX, theirs.clone());
+            return Reply::status(503).with("retry-after", "2");
+        }
+        store.answer(seen)
+    })
+    .await;
+    let attached = user().attach_bundle(&server.subject(sample.image), &bundle("ours")).await.unwrap();
+    assert_eq!(listed(&sample), [Digest::of("theirs"), attached.manifest].map(|digest| digest.to_string()));
+}
+
 #[tokio::test]
 async fn attack_68_writers_of_one_process_and_of_two_lose_nothing() {
     let sample = Sample::new(false);

@@ -1,5 +1,6 @@
 //! Commands that judge what others made: verify, extract, tree.
 
+use attestry_core::Digest;
 use clap::{ArgGroup, Args};
 
 use super::{File, RegistryArgs, key_value};
@@ -103,6 +104,12 @@ unverified.")]
 pub(crate) struct TreeArgs {
     /// The image: registry/repository[:tag][@sha256:DIGEST]
     pub(crate) image: String,
+    /// Rebuild the fallback index of a registry without the referrers API from the manifests that are still found
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// With --repair: a manifest that was attached, as the receipt of `sign` or `attest` names it
+    #[arg(long = "manifest", value_name = "DIGEST", requires = "repair")]
+    pub(crate) manifests: Vec<Digest>,
     #[command(flatten)]
     pub(crate) demand: DemandArgs,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! `attestry tree`: what is stored beside an image and the images in it, who signed it, and whether that is proven.
 
 mod judge;
+mod repair;
 
 use attestry_core::attachment::{Attachment, Attachments, Form};
 use attestry_core::evidence::Layout;
@@ -78,6 +79,9 @@ pub(super) fn run(args: &TreeArgs, context: Context<'_>) -> Result<Exit, Failure
     let judge = Judge::new(args, context)?;
     let client = registry::client(&args.registry, context.environment, reference.repository())?;
     let progress = context.output.progress(format!("reading what lies beside {reference}"));
+    if args.repair {
+        return repair::run(args, &reference, &client, context);
+    }
     let evidence = registry::block_on(async {
         let budget = Budget::default();
         let subject = client.resolve(&reference, &budget).await.map_err(|gap| {
