@@ -276,8 +276,8 @@ fn the_conformance_client_signs_what_it_verifies() {
     }
 }
 
+/// The command line and cosign look at the host's clock.
 fn clock_of_the_host() -> fn() -> attestry_core::Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "the command line and cosign look at the host's clock")]
     attestry_core::Timestamp::now
 }
 

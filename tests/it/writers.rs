@@ -169,7 +169,7 @@ impl Stage {
         run(home, 1, &words);
         let evidence: Value = serde_json::from_slice(&fs::read(evidence).unwrap()).unwrap();
         let documents = evidence["documents"].as_array().unwrap().iter();
-        let mut numbers: Vec<usize> = documents.filter_map(|document| writer(document)).collect();
+        let mut numbers: Vec<usize> = documents.filter_map(writer).collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers

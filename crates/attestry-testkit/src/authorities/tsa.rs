@@ -68,9 +68,9 @@ pub enum TimestampFault {
 /// The bits of `PKIFailureInfo` that are used here.
 #[derive(Debug, Clone, Copy)]
 enum Failure {
-    BadAlgorithm = 0,
-    BadRequest = 2,
-    BadDataFormat = 5,
+    Algorithm = 0,
+    Request = 2,
+    DataFormat = 5,
 }
 
 impl TimestampAuthority {
@@ -112,19 +112,19 @@ impl TimestampAuthority {
     /// Fractions of seconds are cut off.
     pub fn respond(&self, request_der: &[u8], at: Timestamp) -> Vec<u8> {
         let Ok(request) = TimeStampReq::from_der(request_der) else {
-            return rejection(Failure::BadDataFormat);
+            return rejection(Failure::DataFormat);
         };
         let imprint = &request.message_imprint;
         let length = DIGESTS.iter().find(|(algorithm, _)| *algorithm == imprint.hash_algorithm.oid);
         match length {
-            None => return rejection(Failure::BadAlgorithm),
+            None => return rejection(Failure::Algorithm),
             Some((_, length)) if imprint.hashed_message.as_bytes().len() != *length => {
-                return rejection(Failure::BadDataFormat);
+                return rejection(Failure::DataFormat);
             }
             Some(_) => {}
         }
         let token = match self.fault {
-            Some(TimestampFault::Rejection) => return rejection(Failure::BadRequest),
+            Some(TimestampFault::Rejection) => return rejection(Failure::Request),
             Some(TimestampFault::OtherAuthority) => {
                 Self::new(&format!("{}-other", self.organization)).token(&request, at)
             }
