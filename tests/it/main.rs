@@ -16,6 +16,7 @@ mod interop;
 mod keyless;
 mod keyless_attacks;
 mod peers;
+mod provenance;
 mod registry;
 mod sbom;
 mod service;
