@@ -78,8 +78,11 @@ const MAX_TEXT: usize = 4096;
 impl Identity {
     /// Reads a certificate in DER.
     pub fn from_certificate(der: &[u8]) -> Result<Self, IdentityError> {
-        let certificate = Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
-        let subject = subject(&certificate)?;
+        Self::of(&Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?)
+    }
+
+    pub(crate) fn of(certificate: &Certificate) -> Result<Self, IdentityError> {
+        let subject = subject(certificate)?;
         let mut issuer = None;
         let mut old_issuer = None;
         let mut claims = BTreeMap::new();

@@ -17,7 +17,7 @@ use sigstore_verify::{
 use crate::{
     Digest, ReasonCode, Timestamp,
     bundle::{MaterialVersion, UnverifiedMaterial},
-    crypto::PublicKey,
+    crypto::{KeyId, PublicKey},
     identity::Identity,
     strict_json,
 };
@@ -137,14 +137,15 @@ impl TrustRoot {
         self.demands
     }
 
-    /// Checks everything about a signature by certificate but whose it is, and reads who the certificate names.
+    /// Checks everything about a signature by certificate but whose it is, and reads who the certificate names and what
+    /// key it holds.
     pub(crate) fn check_certificate(
         &self,
         content: &SignedContent<'_>,
         material: &UnverifiedMaterial,
         now: Timestamp,
-    ) -> Result<(Proven, Identity, Vec<u8>), Refusal> {
-        let leaf = material::leaf(material)?.to_vec();
+    ) -> Result<(Proven, Identity, KeyId), Refusal> {
+        let chain = material::chain(material)?;
         // With no entry there is nothing to look up in a log; whether that is enough is the caller's question.
         let logged = self.demands.log && !material.log_entries.is_empty();
         let mut policy = VerificationPolicy::any_identity();
@@ -158,14 +159,20 @@ impl TrustRoot {
         let result = self
             .verifier
             .verify(content.artifact(), &bundle, &policy)
-            .map_err(|error| Refusal::of(error).at(&leaf, now))?;
+            .map_err(|error| Refusal::of(error).at(chain, now))?;
+        let leaf = result
+            .certificate()
+            .ok_or_else(|| Refusal::new(ReasonCode::CertificateUntrusted, &"its certificate was not looked at"))?;
         let mut times = result.verified_timestamps().to_vec();
-        times.extend(self.envelope_timestamps(content, material)?);
-        material::leaf_holds(&leaf, &times)?;
-        self.authorities.hold(material::chain(material)?, &times)?;
-        let identity =
-            Identity::from_certificate(&leaf).map_err(|error| Refusal::new(ReasonCode::IdentityMismatch, &error))?;
-        Ok((proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)?, identity, leaf))
+        let more = self.envelope_timestamps(content, material)?;
+        // The library has held the certificate against its own times.
+        material::within((leaf.not_before, leaf.not_after), &more)?;
+        times.extend(more);
+        let chain = chain::read(chain)?;
+        self.authorities.hold(&chain, &times)?;
+        let identity = Identity::of(&chain[0]).map_err(|error| Refusal::new(ReasonCode::IdentityMismatch, &error))?;
+        let key = Digest::of(leaf.public_key.as_bytes());
+        Ok((proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)?, identity, key))
     }
 
     /// Checks log entries and timestamps of a signature by a key that is known otherwise, and the signature itself.

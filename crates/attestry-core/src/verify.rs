@@ -259,9 +259,9 @@ impl Candidate {
             .ok_or_else(|| self.reason(Refusal::new(ReasonCode::BundleMalformed, &"it carries no signature")))?;
         // The certificate is about one of an envelope's signatures; the first answer tells most.
         let checked = check(first).or_else(|told| others.iter().find_map(|s| check(s).ok()).ok_or(told));
-        let (proven, identity, leaf) = checked.map_err(|refusal| self.reason(refusal))?;
+        let (proven, identity, key) = checked.map_err(|refusal| self.reason(refusal))?;
         let until = logged(root, &proven, pending, now).map_err(|refusal| self.reason(refusal))?;
-        Ok(self.verified(certificate_key(&leaf), Some(identity), &proven, until))
+        Ok(self.verified(key, Some(identity), &proven, until))
     }
 
     fn content<'a>(&'a self, signature: &'a [u8]) -> SignedContent<'a> {
@@ -345,15 +345,6 @@ fn logged(
     }
     let message = format!("its log entry is pending since {time}, longer than the authority allows");
     Err(Refusal::new(ReasonCode::PendingTooLong, &message))
-}
-
-/// SHA-256 of the certificate's public key.
-fn certificate_key(leaf: &[u8]) -> KeyId {
-    use x509_cert::der::{Decode as _, Encode as _};
-    let spki = x509_cert::Certificate::from_der(leaf)
-        .and_then(|certificate| certificate.tbs_certificate.subject_public_key_info.to_der());
-    // The certificate was parsed and verified before; if it could not be read the id names nothing that exists.
-    Digest::of(spki.unwrap_or_default())
 }
 
 fn read(attachment: &Attachment, subject: &SubjectDigests) -> Result<Reading, Reason> {

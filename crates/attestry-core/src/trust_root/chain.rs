@@ -42,10 +42,7 @@ impl Authorities {
 
     /// Every time lies within the dates of all certificates above `chain[0]`. The library has verified that path; its
     /// end in the trust root is found again here by name and key identifier.
-    pub(super) fn hold(&self, chain: &[Vec<u8>], times: &[Timestamp]) -> Result<(), Refusal> {
-        let unknown = || Refusal::new(ReasonCode::CertificateUntrusted, &"its certificate chains to no authority");
-        let read = |der: &Vec<u8>| Certificate::from_der(der).map_err(|_| unknown());
-        let chain = chain.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn hold(&self, chain: &[Certificate], times: &[Timestamp]) -> Result<(), Refusal> {
         let (mut child, mut others) = match chain.split_first() {
             Some((leaf, others)) => (leaf, others.to_vec()),
             None => return Err(unknown()),
@@ -65,6 +62,18 @@ impl Authorities {
             child = &taken;
         }
     }
+}
+
+/// The certificates of a chain. Never empty.
+pub(super) fn read(chain: &[Vec<u8>]) -> Result<Vec<Certificate>, Refusal> {
+    if chain.is_empty() {
+        return Err(unknown());
+    }
+    chain.iter().map(|der| Certificate::from_der(der).map_err(|_| unknown())).collect()
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(ReasonCode::CertificateUntrusted, &"its certificate chains to no authority")
 }
 
 /// How sure it is that one certificate issued another.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use sigstore_verify::{
     crypto::parse_certificate_info,
@@ -114,25 +115,37 @@ pub(super) fn bundle(
     Ok(Bundle::new(media_type, verification, content.content()))
 }
 
+/// What an entry says it is. Later kinds are told from malformed ones.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct EntryKind<'a> {
+    #[serde(borrow)]
+    kind_version: KindVersion<'a>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct KindVersion<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+}
+
 /// One log entry, with what its version demands.
 fn log_entry(json: &RawValue, version: MaterialVersion) -> Result<TransparencyLogEntry, Refusal> {
-    let value: serde_json::Value = serde_json::from_str(json.get()).map_err(|error| malformed(&error))?;
-    let kind = |name: &str| value.pointer(&format!("/kindVersion/{name}")).and_then(serde_json::Value::as_str);
+    let EntryKind { kind_version: KindVersion { kind, version: of } } =
+        serde_json::from_str(json.get()).map_err(|error| malformed(&error))?;
     let known = matches!(
-        (kind("kind"), kind("version")),
-        (Some("hashedrekord"), Some("0.0.1" | "0.0.2"))
-            | (Some("dsse"), Some("0.0.1"))
-            | (Some("intoto"), Some("0.0.2"))
+        (kind.as_ref(), of.as_ref()),
+        ("hashedrekord", "0.0.1" | "0.0.2") | ("dsse", "0.0.1") | ("intoto", "0.0.2")
     );
     if !known {
-        let message = format!(
-            "its log entry is of kind {} {}, which is not understood",
-            kind("kind").unwrap_or("unnamed"),
-            kind("version").unwrap_or_default()
-        );
+        let kind = if kind.is_empty() { "unnamed" } else { &kind };
+        let message = format!("its log entry is of kind {kind} {of}, which is not understood");
         return Err(Refusal::new(ReasonCode::BundleUnsupported, &message));
     }
-    let entry: TransparencyLogEntry = serde_json::from_value(value).map_err(|error| malformed(&error))?;
+    let entry: TransparencyLogEntry = serde_json::from_str(json.get()).map_err(|error| malformed(&error))?;
     let has_proof = entry.inclusion_proof.as_ref().is_some_and(|proof| !proof.checkpoint.is_empty());
     let lacks = match version.demands_proof() {
         true if !has_proof => "inclusion proof and checkpoint",
@@ -182,9 +195,8 @@ pub(super) fn chain(material: &UnverifiedMaterial) -> Result<&[Vec<u8>], Refusal
     }
 }
 
-/// The certificate holds every time: the library has seen to its own, not to those of a legacy envelope.
-pub(super) fn leaf_holds(der: &[u8], times: &[Timestamp]) -> Result<(), Refusal> {
-    let (from, until) = validity(der)?;
+/// Every time lies in the validity of a certificate, both ends included.
+pub(super) fn within((from, until): (Timestamp, Timestamp), times: &[Timestamp]) -> Result<(), Refusal> {
     match times.iter().find(|time| **time < from || **time > until) {
         None => Ok(()),
         Some(time) => {

@@ -47,16 +47,18 @@ impl Refusal {
 
     /// Without a proven time the certificate would have to hold `now`, and by then it has usually ended: that is
     /// the more telling reason (attack 13).
-    pub(super) fn at(self, leaf: &[u8], now: Timestamp) -> Self {
+    pub(super) fn at(self, chain: &[Vec<u8>], now: Timestamp) -> Self {
         if self.code != ReasonCode::TimestampMissing {
             return self;
         }
-        match material::leaf_holds(leaf, &[now]) {
-            Err(refusal) if refusal.code == ReasonCode::CertificateNotValidThen => {
+        let ended =
+            |leaf: &Vec<u8>| material::validity(leaf).is_ok_and(|window| material::within(window, &[now]).is_err());
+        match chain.first().is_some_and(ended) {
+            true => {
                 let message = format!("no time of it is proven, and its certificate is not valid at {now}");
-                Self::new(refusal.code, &message)
+                Self::new(ReasonCode::CertificateNotValidThen, &message)
             }
-            _ => self,
+            false => self,
         }
     }
 }

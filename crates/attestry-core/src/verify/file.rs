@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::{
     Candidate, Content, Digest, Form, LogProof, Proven, Reading, Reason, ReasonCode, Refusal, SignedContent, Statement,
     StrongDigests, SubjectDigests, Timestamp, TrustRoot, TrustedKey, UnverifiedBundle, UnverifiedMessage, Verified,
-    certificate_key, logged, read_bundle, told,
+    logged, read_bundle, told,
 };
 use crate::{attachment::Attachment, identity::Identity, trust_root::File};
 
@@ -98,9 +98,9 @@ fn message_signature(
             (trusted.key.id(), None, proven, None)
         }
         FileSigner::Certificate { root, pending } => {
-            let (proven, identity, leaf) = root.check_certificate(&content, material, now).map_err(told)?;
+            let (proven, identity, key) = root.check_certificate(&content, material, now).map_err(told)?;
             let until = logged(root, &proven, pending, now).map_err(told)?;
-            (certificate_key(&leaf), Some(identity), proven, until)
+            (key, Some(identity), proven, until)
         }
     };
     Ok(verified(SignedFile::Content, digest, key_id, identity, &proven, until))
