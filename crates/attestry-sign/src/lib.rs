@@ -8,7 +8,7 @@
 //! 3. [`predicate`]: what is attested, checked before it is signed.
 //! 4. [`provenance`]: what a CI job says of itself, as SLSA provenance.
 //! 5. [`attest`]: from a statement to the bytes that are attached, verified before they leave.
-//!    [`file`]: the same for a file that is no image.
+//!    [`mod@file`]: the same for a file that is no image.
 //! 6. [`keyless`]: signing by a certificate for minutes instead of a key, with the services of a Sigstore instance.
 //! 7. [`checkpoint`]: the key that signs the decision log's checkpoints.
 //! 8. [`example_keys`]: the published keys that are refused.
