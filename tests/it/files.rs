@@ -149,3 +149,45 @@ fn attack_34_a_tag_that_names_another_image_than_the_digest() {
     peers.expect(0, "crane", &["append", "--oci-empty-base", "-f", "layer.tar", "-t", &format!("{repository}:1")]);
     assert!(verify(0).contains("tag-digest-disagree"));
 }
+
+/// One blob that is a genuine bundle to one manifest and a legacy envelope with other words to another: what comes out
+/// is what was signed, however the two are ordered.
+#[test]
+fn a_blob_with_two_readings_gives_out_what_was_signed() {
+    use attestry_core::legacy::DSSE_LAYER;
+    use attestry_testkit::{evidence::EvidenceBuilder, keys};
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let key = keys::p256("release");
+    let image = attestry_playground::ImageBuilder::single("linux/amd64").build().unwrap();
+    let builder = EvidenceBuilder::new("registry.example/app", &image);
+    let digest = builder.clone().build().digest.unwrap();
+    let statement = |said: &str| {
+        let predicate = serde_json::value::RawValue::from_string(format!(r#"{{"said":"{said}"}}"#)).unwrap();
+        let repository = "registry.example/app".parse().unwrap();
+        attestry_core::statement::Statement::about(&repository, digest, None, "https://example.org/own/v1", predicate)
+    };
+    let signed = attestry_sign::SignedAttachment::bundle(&key, &statement("signed"), digest).unwrap();
+    let mut blob: serde_json::Value = serde_json::from_slice(signed.bytes()).unwrap();
+    blob["payload"] = STANDARD.encode(statement("forged").to_bytes()).into();
+    blob["payloadType"] = attestry_core::envelope::IN_TOTO.into();
+    blob["signatures"] = serde_json::json!([{"sig": "AAAA"}]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("release.pub"), key.public_key_pem()).unwrap();
+    let mut before = [false; 2];
+    // The order of the two manifests is that of their digests, which an annotation decides.
+    for number in 0..16 {
+        let bytes = bytes::Bytes::from(blob.to_string());
+        let hint = format!("https://example.org/{number}");
+        let evidence = (builder.clone().attach_bytes(bytes.clone()))
+            .attach_as(digest, digest, DSSE_LAYER, Some(&hint), bytes)
+            .build();
+        let listed = evidence.listings.values().find(|entries| entries.len() == 2).unwrap();
+        before[usize::from(listed[1].digest < listed[0].digest)] = true;
+        fs::write(folder.path().join("evidence.json"), evidence.to_bytes()).unwrap();
+        let image = format!("registry.example/app@{digest}");
+        let words = ["extract", &image, "--type", "https://example.org/own/v1", "--key", "release.pub"];
+        let said = run(folder.path(), 0, &[&words[..], &["--evidence", "evidence.json"]].concat());
+        assert_eq!(said.trim(), r#"{"said":"signed"}"#);
+    }
+    assert_eq!(before, [true; 2], "both orders were tried");
+}

@@ -19,6 +19,9 @@ use crate::{
 
 /// How many attachments of one subject are read, those of its children included.
 pub const MAX_ATTACHMENTS: usize = 128;
+/// How many bytes of attachments one list may hold, each as often as it is listed: one blob under many names is read,
+/// decoded and kept as often.
+pub const MAX_ATTACHED: u64 = 256 << 20;
 /// What every Sigstore bundle's layer type begins with.
 const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
 
@@ -139,6 +142,11 @@ impl Attachments {
             self.over_limit(of);
         }
         for (layer, form) in forms.into_iter().take(MAX_ATTACHMENTS) {
+            let held: u64 = self.found.iter().map(|attachment| attachment.bytes.len() as u64).sum();
+            if self.found.len() >= 2 * MAX_ATTACHMENTS || held.saturating_add(layer.size) > MAX_ATTACHED {
+                self.over_limit(of);
+                return;
+            }
             self.add_layer(evidence, digest, layer, form);
         }
     }
@@ -159,7 +167,7 @@ impl Attachments {
 
     fn over_limit(&mut self, of: Digest) {
         if !self.incomplete.iter().any(|reason| reason.code == ReasonCode::OverLimit) {
-            let message = format!("{of} has more than {MAX_ATTACHMENTS} attachments; the rest was not read");
+            let message = format!("{of} has more or larger attachments than are read; the rest was not looked at");
             self.incomplete.push(Reason::new(ReasonCode::OverLimit, message));
         }
     }

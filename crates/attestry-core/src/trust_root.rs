@@ -115,8 +115,10 @@ impl TrustRoot {
         let unusable =
             |error: &dyn fmt::Display| TrustRootError::Content(crate::reason::clean(&error.to_string(), 256));
         let root: TrustedRoot = serde_json::from_value(value).map_err(|error| unusable(&error))?;
-        let verifier = Verifier::new(&root).map_err(|error| unusable(&error))?;
+        // Once as it is written, so that nothing unusable passes, and once with the dates of its certificates.
+        Verifier::new(&root).map_err(|error| unusable(&error))?;
         let authorities = chain::Authorities::of(&root)?;
+        let verifier = Verifier::new(&authorities.dated(&root)).map_err(|error| unusable(&error))?;
         let timestamp_authorities = root.tsa_authorities();
         Ok(Self { verifier, authorities, timestamp_authorities, digest: Digest::of(bytes), demands })
     }
@@ -159,7 +161,7 @@ impl TrustRoot {
         let result = self
             .verifier
             .verify(content.artifact(), &bundle, &policy)
-            .map_err(|error| Refusal::of(error).at(chain, now))?;
+            .map_err(|error| self.telling(Refusal::of(error).at(chain, now), chain))?;
         let leaf = result
             .certificate()
             .ok_or_else(|| Refusal::new(ReasonCode::CertificateUntrusted, &"its certificate was not looked at"))?;
@@ -193,6 +195,21 @@ impl TrustRoot {
         let mut times = result.verified_timestamps().to_vec();
         times.extend(self.envelope_timestamps(content, material)?);
         proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)
+    }
+
+    /// A path that ends nowhere, because what issued the certificate had ended by then, is told as that.
+    fn telling(&self, refusal: Refusal, chain: &[Vec<u8>]) -> Refusal {
+        if refusal.code != ReasonCode::CertificateUntrusted {
+            return refusal;
+        }
+        let ended = || {
+            let (from, _) = material::validity(chain.first()?).ok()?;
+            self.authorities.hold(&chain::read(chain).ok()?, &[from]).err()
+        };
+        match ended() {
+            Some(told) if told.code == ReasonCode::CertificateNotValidThen => told,
+            _ => refusal,
+        }
     }
 
     /// The one exception among timestamps: those of a legacy envelope are over its whole JSON, not over the signature

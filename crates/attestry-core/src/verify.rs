@@ -209,11 +209,6 @@ impl Candidate {
         &self.statement.predicate_type
     }
 
-    /// The predicate that the signed statement will turn out to have if its signature is good.
-    pub fn unverified_predicate(&self) -> &serde_json::value::RawValue {
-        &self.statement.predicate
-    }
-
     /// Whether it claims to be signed by certificate rather than by a key.
     pub fn claims_identity(&self) -> bool {
         matches!(self.material.signer, UnverifiedSigner::Certificates(_))

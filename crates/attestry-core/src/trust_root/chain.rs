@@ -3,7 +3,10 @@
 //! The library builds and checks the path, but takes each certificate of the trust root for an anchor, and the dates of
 //! an anchor are not looked at: an intermediate that has expired would go on issuing (attack 14).
 
-use sigstore_verify::{trust_root::TrustedRoot, types::DerCertificate};
+use sigstore_verify::{
+    trust_root::TrustedRoot,
+    types::{DerCertificate, TimeRange},
+};
 use x509_cert::{
     Certificate,
     der::Decode as _,
@@ -40,15 +43,38 @@ impl Authorities {
         Ok(Self(authorities))
     }
 
-    /// Every time lies within the dates of all certificates above `chain[0]`. The library has verified that path; its
-    /// end in the trust root is found again here by name and key identifier.
+    /// The trust root as the library is given it: each certificate is an authority of its own, for as long as it and all
+    /// above it are valid. This is what decides; names and key identifiers are the signer's to choose.
+    pub(super) fn dated(&self, root: &TrustedRoot) -> TrustedRoot {
+        let mut dated = root.clone();
+        dated.certificate_authorities.clear();
+        for (authority, chain) in root.certificate_authorities.iter().zip(&self.0) {
+            for (at, entry) in authority.cert_chain.certificates.iter().enumerate() {
+                let dates = chain.iter().skip(at).map(|certificate| (certificate.from, certificate.until));
+                let own = authority.valid_for.map(|own| (own.start, own.end.unwrap_or(Timestamp::MAX)));
+                let (from, until) = dates
+                    .chain(own)
+                    .fold((Timestamp::MIN, Timestamp::MAX), |(from, until), (f, u)| (from.max(f), until.min(u)));
+                if from <= until {
+                    let mut one = authority.clone();
+                    one.cert_chain.certificates = vec![entry.clone()];
+                    one.valid_for = Some(TimeRange::new(from, Some(until)));
+                    dated.certificate_authorities.push(one);
+                }
+            }
+        }
+        dated
+    }
+
+    /// Every time lies within the dates of all certificates above `chain[0]`, as their names and key identifiers tell it.
+    /// This finds the telling reason, and holds the times that the library does not know: those of legacy envelopes.
     pub(super) fn hold(&self, chain: &[Certificate], times: &[Timestamp]) -> Result<(), Refusal> {
         let (mut child, mut others) = match chain.split_first() {
             Some((leaf, others)) => (leaf, others.to_vec()),
             None => return Err(unknown()),
         };
         let mut taken;
-        // Each turn takes one of the certificates that came along, whose own dates the library has checked.
+        // Each turn takes one of the certificates that came along.
         loop {
             let issuers: Vec<(Fit, &[Authority])> = (self.0.iter())
                 .flat_map(|authority| (0..authority.len()).map(|at| &authority[at..]))

@@ -2,6 +2,25 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use sigstore_verify::crypto::parse_certificate_info;
+
+/// The library looks at the window of an authority and at no anchor's own dates (attack 14).
+#[test]
+fn attack_14_no_authority_outlives_its_certificates() {
+    let mut root: TrustedRoot = serde_json::from_str(PUBLIC_GOOD).unwrap();
+    for authority in &mut root.certificate_authorities {
+        authority.valid_for = None;
+    }
+    let dated = chain::Authorities::of(&root).unwrap().dated(&root);
+    let certificates: usize = root.certificate_authorities.iter().map(|ca| ca.cert_chain.certificates.len()).sum();
+    assert!(certificates > root.certificate_authorities.len(), "the root has intermediates");
+    assert_eq!(dated.certificate_authorities.len(), certificates);
+    for authority in &dated.certificate_authorities {
+        let [one] = authority.cert_chain.certificates.as_slice() else { panic!("one certificate each") };
+        let (info, window) = (parse_certificate_info(&one.raw_bytes).unwrap(), authority.valid_for.unwrap());
+        assert!(info.not_before <= window.start && window.end.unwrap() <= info.not_after);
+    }
+}
 
 #[test]
 fn the_built_in_root_can_be_read() {

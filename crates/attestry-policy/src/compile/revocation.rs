@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use attestry_core::{Digest, Timestamp, canonical, crypto::KeyId};
+use attestry_core::{Digest, Reason, ReasonCode, Timestamp, canonical, crypto::KeyId, verify::Verified};
 use serde_json::json;
 
-use super::{Authority, AuthorityKind, Compiler, Place, read::ByName};
+use super::{Authority, AuthorityKind, Compiler, Place, PolicySet, identity_fits, read::ByName};
 use crate::{
     document::{RevocationEntrySpec, RevocationSpec},
     pattern::Pattern,
@@ -122,6 +122,41 @@ impl Compiler {
         };
         let id = entry_id(&revoked, since);
         Some(Revocation { id, revoked, since, reason: spec.reason.clone(), place: Place::of(at) })
+    }
+}
+
+impl PolicySet {
+    /// The first moment at which a revocation yet to come would count, or the revocation that counts now.
+    pub fn not_revoked<T>(&self, verified: &Verified<T>, now: Timestamp) -> Result<Option<Timestamp>, Reason> {
+        let mut until = None;
+        for revocation in self.revocations() {
+            let hit = match &revocation.revoked {
+                Revoked::Key(key_id) => *key_id == verified.key_id(),
+                Revoked::Digest(digest) => *digest == verified.attachment(),
+                Revoked::Identity { issuer, subject, claims } => {
+                    verified.identity().is_some_and(|identity| identity_fits(issuer, subject, claims, identity))
+                }
+            };
+            if !hit || !revocation.covers_time(verified.time()) {
+                continue;
+            }
+            match revocation.since {
+                Some(since) if now < since => until = Some(until.map_or(since, |until: Timestamp| until.min(since))),
+                _ => {
+                    let signer = match verified.identity() {
+                        Some(identity) => identity.to_string(),
+                        None => format!("key {}", verified.key_id()),
+                    };
+                    let message = format!(
+                        "attachment {} was signed by {signer}, which is revoked: {}",
+                        verified.attachment(),
+                        revocation.reason
+                    );
+                    return Err(Reason::new(ReasonCode::Revoked, message).with("revocation", revocation.id));
+                }
+            }
+        }
+        Ok(until)
     }
 }
 

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     compile::{
         Attestation, Authority, AuthorityId, AuthorityKind, KeylessAuthority, PolicySet, PredicateTypes, Provenance,
-        Revoked, Signature, identity_fits,
+        Signature,
     },
     condition::{Condition, ImageFacts},
     document::RepositoryRule,
@@ -277,7 +277,7 @@ impl Attested<'_> {
         facts: Option<&ImageFacts>,
         digest: Digest,
     ) -> Result<Accepted, Reason> {
-        let spared = self.not_revoked(verified)?;
+        let spared = self.set.not_revoked(verified, self.now)?;
         let (fresh, mut details) = self.satisfies(verified, want, facts)?;
         let root = authority.trust_root();
         match verified.log() {
@@ -307,39 +307,6 @@ impl Attested<'_> {
         let ends = [window, spared, fresh, verified.pending_until(), refresh_by];
         let valid_until = ends.into_iter().fold(None, earlier);
         Ok(Accepted { authority: authority.id(), proof, valid_until })
-    }
-
-    /// The first moment at which a revocation yet to come would count, or the revocation that counts now.
-    fn not_revoked(&self, verified: &Verified<Statement>) -> Result<Option<Timestamp>, Reason> {
-        let mut until = None;
-        for revocation in self.set.revocations() {
-            let hit = match &revocation.revoked {
-                Revoked::Key(key_id) => *key_id == verified.key_id(),
-                Revoked::Digest(digest) => *digest == verified.attachment(),
-                Revoked::Identity { issuer, subject, claims } => {
-                    verified.identity().is_some_and(|identity| identity_fits(issuer, subject, claims, identity))
-                }
-            };
-            if !hit || !revocation.covers_time(verified.time()) {
-                continue;
-            }
-            match revocation.since {
-                Some(since) if self.now < since => until = earlier(until, Some(since)),
-                _ => {
-                    let signer = match verified.identity() {
-                        Some(identity) => identity.to_string(),
-                        None => format!("key {}", verified.key_id()),
-                    };
-                    let message = format!(
-                        "attachment {} was signed by {signer}, which is revoked: {}",
-                        verified.attachment(),
-                        revocation.reason
-                    );
-                    return Err(Reason::new(ReasonCode::Revoked, message).with("revocation", revocation.id));
-                }
-            }
-        }
-        Ok(until)
     }
 
     /// Whether the verified statement says what is wanted; the deadline that follows from its age, and details.

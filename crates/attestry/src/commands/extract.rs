@@ -8,6 +8,7 @@ use attestry_core::predicate::PredicateFormat;
 use attestry_core::review::{Outcome, Proof, RequirementReview};
 use attestry_core::verify::{Candidate, Reading, SubjectDigests};
 use attestry_core::{Evidence, Review, Verdict};
+use attestry_policy::PolicySet;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -35,7 +36,7 @@ pub(super) fn run(args: &ExtractArgs, context: Context<'_>) -> Result<Exit, Fail
     }
     let Some(proof) = wanted.proof(&review) else { return Err(wanted.missing(&review)) };
     // The proof names an attachment of the evidence that was just judged.
-    let predicate = predicate(&evidence, proof)
+    let predicate = predicate(&policies, &evidence, &review, proof)
         .ok_or_else(|| Failure::failed("the evidence no longer holds what the review proved"))?;
     for line in explain::proofs(&review) {
         context.output.detail(|| line.clone());
@@ -90,16 +91,21 @@ fn requirements(review: &Review) -> Vec<&RequirementReview> {
     top.flat_map(|requirement| std::iter::once(requirement).chain(&requirement.alternatives)).collect()
 }
 
-/// The predicate of the statement that a proof names, byte for byte as it was signed.
-fn predicate(evidence: &Evidence, proof: &Proof) -> Option<Box<RawValue>> {
+/// The predicate of the statement that a proof names, as it was signed.
+///
+/// A blob's digest does not say how it is read: one that is a bundle to one manifest can be a legacy envelope to another,
+/// with other words in it. So only what the proof's authority verifies again, under the same key, is printed.
+fn predicate(policies: &PolicySet, evidence: &Evidence, review: &Review, proof: &Proof) -> Option<Box<RawValue>> {
     let (attachment, about) = (proof.attachment?, proof.subject?);
+    let authority = policies.authorities().get(proof.authority.as_ref()?)?;
     let subject = SubjectDigests::of(evidence, about);
     let layouts = [Layout::Referrers, Layout::LegacyAttestations, Layout::LegacySignatures];
     let found = layouts.into_iter().flat_map(|layout| Attachments::of(evidence, about, layout).found);
-    let candidate =
-        found.filter(|found| found.digest == attachment).find_map(|found| match Candidate::read(&found, &subject) {
-            Ok(Reading::Candidate(candidate)) => Some(candidate),
-            _ => None,
-        })?;
-    Some(candidate.unverified_predicate().to_owned())
+    found.filter(|found| found.digest == attachment).find_map(|found| {
+        let Ok(Reading::Candidate(candidate)) = Candidate::read(&found, &subject) else { return None };
+        let verified = authority.verify(&candidate, review.evaluated_at).ok()?;
+        let same = Some(verified.key_id()) == proof.key_id
+            && proof.predicate_type.as_deref() == Some(verified.get().predicate_type.as_str());
+        same.then(|| verified.get().predicate.clone())
+    })
 }

@@ -157,7 +157,11 @@ impl Instance {
             return Err(Failure::undeterminable(format!("cannot read what lies beside {subject}: {reason}"))
                 .hint(reason.code.hint()));
         }
-        let found = Attachments::of(&evidence, subject.digest, Layout::Referrers).found;
+        let Attachments { found, incomplete, .. } = Attachments::of(&evidence, subject.digest, Layout::Referrers);
+        // Bounds are no gaps of the collection, and yet what lies behind them may wait for its entry.
+        if let Some(reason) = incomplete.first() {
+            return Err(Failure::undeterminable(reason.to_string()).hint(reason.code.hint()));
+        }
         let check = |attachment: &Attachment, pending| {
             let now = Timestamp::now();
             SignedAttachment::by_certificate(attachment.bytes.to_vec(), subject.digest, &self.root, pending, now)

@@ -67,7 +67,8 @@ impl Judge {
             Self::Authorities(set) => {
                 let mut told: Option<Reason> = None;
                 for authority in set.authorities().values() {
-                    match authority.verify(candidate, now) {
+                    let verified = authority.verify(candidate, now);
+                    match verified.and_then(|verified| set.not_revoked(&verified, now).map(|_| verified)) {
                         Ok(verified) => return Ok(Signer::new(Some(authority.name.clone()), &verified)),
                         // That one authority did not sign says less than what is wrong with a signature.
                         Err(reason) if told.as_ref().is_none_or(by_somebody_else) => told = Some(reason),
