@@ -1,6 +1,6 @@
 //! The product's own binary.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use crate::peers::{PASSWORD, expect};
 
@@ -17,4 +17,23 @@ pub(crate) fn run(folder: &Path, code: i32, arguments: &[&str]) -> String {
     let output = attestry(folder).args(arguments).output().unwrap();
     let output = expect(code, &format!("attestry {}", arguments.join(" ")), output);
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Writes a policy directory: one authority named `ours`, and one requirement of every image. Both as flow YAML; more
+/// documents may follow.
+pub(crate) fn write_policy(folder: &Path, authority: &str, requirement: &str, more: &str) {
+    fs::create_dir_all(folder).unwrap();
+    let head = "apiVersion: attestry.dev/v1alpha1\n";
+    let text = format!(
+        "{head}kind: Authority\nmetadata: {{name: ours}}\nspec: {authority}\n---\n\
+         {head}kind: ImagePolicy\nmetadata: {{name: everything}}\n\
+         spec: {{match: {{images: [\"**\"]}}, require: [{requirement}]}}\n{more}"
+    );
+    fs::write(folder.join("policy.yaml"), text).unwrap();
+}
+
+/// An authority whose key is in the file `public` of `home`.
+pub(crate) fn key_authority(home: &Path, public: &str) -> String {
+    let pem = fs::read_to_string(home.join(public)).unwrap();
+    format!("{{key: {{pem: {}}}}}", serde_json::Value::from(pem))
 }

@@ -3,14 +3,12 @@
 use std::fs;
 
 use crate::{
-    attestry::run,
+    attestry::{key_authority, run, write_policy},
     peers::Peers,
     registry::{BOTH, Registry},
     vectors::vectors,
 };
 
-const SIGNING_CONFIG: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","caUrls":[],"oidcUrls":[],"rekorTlogUrls":[],"tsaUrls":[],"rekorTlogConfig":{},"tsaConfig":{}}"#;
-const TRUSTED_ROOT: &str = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
 const SUBJECT: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
 
@@ -18,9 +16,8 @@ const SUBJECT: &str = "https://github.com/sigstore-conformance/extremely-dangero
 fn a_file_signed_by_cosign_is_verified() {
     let Some(peers) = Peers::find("a_file_signed_by_cosign_is_verified") else { return };
     let home = peers.home();
-    for (name, text) in
-        [("signing.json", SIGNING_CONFIG), ("root.json", TRUSTED_ROOT), ("release", "bytes"), ("other", "else")]
-    {
+    peers.without_services();
+    for (name, text) in [("release", "bytes"), ("other", "else")] {
         fs::write(home.join(name), text).unwrap();
     }
     peers.expect(0, "cosign", &["generate-key-pair"]);
@@ -190,4 +187,29 @@ fn a_blob_with_two_readings_gives_out_what_was_signed() {
         assert_eq!(said.trim(), r#"{"said":"signed"}"#);
     }
     assert_eq!(before, [true; 2], "both orders were tried");
+}
+
+/// What is revoked is shown as that, whoever's signature it is.
+#[test]
+fn a_revoked_signer_is_no_verified_one_in_the_tree() {
+    let Some(peers) = Peers::find("a_revoked_signer_is_no_verified_one_in_the_tree") else { return };
+    let home = peers.home();
+    let registry = Registry::start(&peers, BOTH[1]);
+    run(home, 0, &["key", "generate", "ours"]);
+    let image = registry.push(&peers, "app");
+    let receipt = run(home, 0, &["sign", &image, "--key", "ours.key", "--output", "json"]);
+    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    let entry = format!("{{keyId: {}, reason: stolen}}", receipt["keyId"]);
+    let revocation = format!(
+        "---\napiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: incident}}\nspec: {{entries: [{entry}]}}\n"
+    );
+    let signed = "{name: signed, signature: {authorities: [ours]}}";
+    for (more, verified) in [("", true), (revocation.as_str(), false)] {
+        write_policy(&home.join("policies"), &key_authority(home, "ours.pub"), signed, more);
+        let tree = run(home, 0, &["tree", &image, "--policy", "policies", "--output", "json"]);
+        let tree: serde_json::Value = serde_json::from_str(&tree).unwrap();
+        let leaf = &tree["images"][0]["attachments"][0];
+        assert_eq!(leaf["signer"]["authority"] == "ours", verified, "{leaf}");
+        assert_eq!(leaf["unverified"]["code"] == "revoked", !verified, "{leaf}");
+    }
 }

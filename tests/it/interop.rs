@@ -11,8 +11,6 @@ use crate::{
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const SPDX: &str = r#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"x","dataLicense":"CC0-1.0","documentNamespace":"https://example.org/x","creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: t"]},"packages":[{"name":"a","SPDXID":"SPDXRef-a","downloadLocation":"NOASSERTION"}]}"#;
-const SIGNING_CONFIG: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","caUrls":[],"oidcUrls":[],"rekorTlogUrls":[],"tsaUrls":[],"rekorTlogConfig":{},"tsaConfig":{}}"#;
-const TRUSTED_ROOT: &str = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
 /// cosign without any service.
 const OFFLINE: [&str; 6] =
     ["--signing-config", "signing.json", "--trusted-root", "root.json", "--allow-http-registry", "-y"];
@@ -26,9 +24,8 @@ struct Stage {
 impl Stage {
     fn new(peers: Peers, kind: Kind) -> Self {
         let home = peers.home();
-        for (name, text) in [("signing.json", SIGNING_CONFIG), ("root.json", TRUSTED_ROOT), ("spdx.json", SPDX)] {
-            fs::write(home.join(name), text).unwrap();
-        }
+        peers.without_services();
+        fs::write(home.join("spdx.json"), SPDX).unwrap();
         peers.expect(0, "cosign", &["generate-key-pair"]);
         peers.expect(0, "cosign", &["generate-key-pair", "--output-key-prefix", "other"]);
         run(home, 0, &["key", "generate", "ours"]);

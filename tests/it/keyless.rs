@@ -5,7 +5,7 @@ use std::fs;
 use attestry_testkit::authorities::{Instance, Outage, Service, log::Generation};
 
 use crate::{
-    attestry::run,
+    attestry::{run, write_policy},
     peers::Peers,
     registry::{BOTH, Kind, Registry},
 };
@@ -189,8 +189,13 @@ fn a_silent_log_leaves_nothing_or_something_pending() {
             stage.we_sign(0, &["sign", &image], config, identity, &["--log-pending"]);
             assert!(stage.we_verify(1, identity, &image, &[]).contains("log-entry-missing"));
             // A policy may allow it for a while.
-            fs::create_dir_all(home.join("patient")).unwrap();
-            fs::write(home.join("patient/policy.yaml"), patient(&stage.instance, identity)).unwrap();
+            let issuer = stage.instance.issuer();
+            let authority = format!(
+                r#"{{keyless: {{issuer: "{issuer}", subject: {{exact: "{identity}"}}, trustRoot: instance, pendingLog: 1h}}}}"#
+            );
+            let root = "---\napiVersion: attestry.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: instance}\nspec: {file: root.json}\n";
+            let signed = "{name: signed, signature: {authorities: [ours]}}";
+            write_policy(&home.join("patient"), &authority, signed, root);
             fs::copy(home.join("root.json"), home.join("patient/root.json")).unwrap();
             run(home, 0, &["verify", &image, "--policy", "patient"]);
             // The log is back.
@@ -279,36 +284,6 @@ fn the_conformance_client_signs_what_it_verifies() {
 /// The command line and cosign look at the host's clock.
 fn clock_of_the_host() -> fn() -> attestry_core::Timestamp {
     attestry_core::Timestamp::now
-}
-
-fn patient(instance: &Instance, identity: &str) -> String {
-    format!(
-        r#"apiVersion: attestry.dev/v1alpha1
-kind: TrustRoot
-metadata: {{name: instance}}
-spec: {{file: root.json}}
----
-apiVersion: attestry.dev/v1alpha1
-kind: Authority
-metadata: {{name: ci}}
-spec:
-  keyless:
-    issuer: {}
-    subject: {{exact: "{identity}"}}
-    trustRoot: instance
-    pendingLog: 1h
----
-apiVersion: attestry.dev/v1alpha1
-kind: ImagePolicy
-metadata: {{name: patient}}
-spec:
-  match: {{images: ["**"]}}
-  require:
-    - name: signed
-      signature: {{authorities: [ci]}}
-"#,
-        instance.issuer()
-    )
 }
 
 /// sigstore-python is the strictest reader of bundles; it is run where it is installed.

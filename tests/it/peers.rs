@@ -41,6 +41,14 @@ impl Peers {
         self.home.path()
     }
 
+    /// Writes `signing.json` and `root.json`, with which cosign signs without any service.
+    pub(crate) fn without_services(&self) {
+        let signing = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","caUrls":[],"oidcUrls":[],"rekorTlogUrls":[],"tsaUrls":[],"rekorTlogConfig":{},"tsaConfig":{}}"#;
+        let root = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
+        fs::write(self.home().join("signing.json"), signing).unwrap();
+        fs::write(self.home().join("root.json"), root).unwrap();
+    }
+
     /// A tool, ready to take arguments: in the test's folder, with nothing of the user's environment.
     pub(crate) fn tool(&self, name: &str) -> Command {
         let mut command = Command::new(self.folder.join("bin").join(name));

@@ -1,9 +1,7 @@
 //! Provenance from a CI job's own environment, from the variables to the policy that asks for builder and source.
 
-use std::fs;
-
 use crate::{
-    attestry::{attestry, run},
+    attestry::{attestry, key_authority, run, write_policy},
     peers::{Peers, expect},
     registry::{BOTH, Registry},
 };
@@ -36,34 +34,12 @@ fn a_ci_jobs_provenance_meets_the_policy_that_names_its_source() {
         let workflow = &predicate["buildDefinition"]["externalParameters"]["workflow"];
         let source = workflow["repository"].as_str().unwrap();
         for (source, code) in [(source, 0), ("https://github.com/somebody/else", 1)] {
-            fs::create_dir_all(home.join("policies")).unwrap();
-            let key = fs::read_to_string(home.join("ours.pub")).unwrap();
-            fs::write(home.join("policies/policy.yaml"), policy(&key, builder, source)).unwrap();
+            let requirement = format!(
+                r#"{{name: built, provenance: {{authorities: [ours], builders: [{{exact: "{builder}"}}], sources: [{{exact: "{source}"}}]}}}}"#
+            );
+            write_policy(&home.join("policies"), &key_authority(home, "ours.pub"), &requirement, "");
             let said = run(home, code, &["verify", &image, "--policy", "policies"]);
             assert_eq!(said.contains("source-not-trusted"), code == 1, "{said}");
         }
     }
-}
-
-fn policy(key: &str, builder: &str, source: &str) -> String {
-    let key = key.trim_end().replace('\n', "\n      ");
-    format!(
-        r#"apiVersion: attestry.dev/v1alpha1
-kind: Authority
-metadata: {{name: ours}}
-spec:
-  key:
-    pem: |
-      {key}
----
-apiVersion: attestry.dev/v1alpha1
-kind: ImagePolicy
-metadata: {{name: built}}
-spec:
-  match: {{images: ["**"]}}
-  require:
-    - name: built-by-us
-      provenance: {{authorities: [ours], builders: [{{exact: "{builder}"}}], sources: [{{exact: "{source}"}}]}}
-"#
-    )
 }

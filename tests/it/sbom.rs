@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    attestry::run,
+    attestry::{key_authority, run, write_policy},
     peers::{Peers, expect, not_run},
     registry::{BOTH, Registry},
 };
@@ -49,10 +49,12 @@ fn attested_and_verified(test: &str, format: &Format) {
         refused(home, "attestation-missing", &["--key", "ours.pub", "--type", other_type], &image);
         refused(home, "key-unknown", &["--key", "other.pub", "--type", format.ours], &image);
 
-        let key = fs::read_to_string(home.join("ours.pub")).unwrap();
         for (folder, condition) in [("many", "size(sbom.packages) > 100"), ("few", "size(sbom.packages) <= 100")] {
-            fs::create_dir(home.join(folder)).unwrap();
-            fs::write(home.join(folder).join("policy.yaml"), policy(&key, format, condition)).unwrap();
+            let requirement = format!(
+                r#"{{name: has-sbom, attestation: {{types: [{}], authorities: [ours], condition: "{condition}"}}}}"#,
+                format.ours
+            );
+            write_policy(&home.join(folder), &key_authority(home, "ours.pub"), &requirement, "");
         }
         run(home, 0, &["verify", &image, "--policy", "many"]);
         refused(home, "condition-false", &["--policy", "few"], &image);
@@ -94,31 +96,4 @@ fn generate(format: &Format) -> Vec<u8> {
         .output()
         .unwrap();
     expect(0, "cargo-sbom", output).stdout
-}
-
-fn policy(key: &str, format: &Format, condition: &str) -> String {
-    let key = key.trim_end().replace('\n', "\n      ");
-    format!(
-        r#"apiVersion: attestry.dev/v1alpha1
-kind: Authority
-metadata: {{name: ours}}
-spec:
-  key:
-    pem: |
-      {key}
----
-apiVersion: attestry.dev/v1alpha1
-kind: ImagePolicy
-metadata: {{name: sbom}}
-spec:
-  match: {{images: ["**"]}}
-  require:
-    - name: has-sbom
-      attestation:
-        types: [{}]
-        authorities: [ours]
-        condition: "{condition}"
-"#,
-        format.ours
-    )
 }

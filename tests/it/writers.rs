@@ -16,8 +16,6 @@ use crate::{
     registry::{Kind, Registry},
 };
 
-const SIGNING_CONFIG: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","caUrls":[],"oidcUrls":[],"rekorTlogUrls":[],"tsaUrls":[],"rekorTlogConfig":{},"tsaConfig":{}}"#;
-const TRUSTED_ROOT: &str = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
 const TYPE: &str = "https://example.org/writer/v1";
 
 /// How many processes, how often: `ATTESTRY_WRITERS=64x20`.
@@ -122,10 +120,7 @@ struct Stage {
 impl Stage {
     fn new(test: &str) -> Option<Self> {
         let peers = Peers::find(test)?;
-        let home = peers.home();
-        for (name, text) in [("signing.json", SIGNING_CONFIG), ("root.json", TRUSTED_ROOT)] {
-            fs::write(home.join(name), text).unwrap();
-        }
+        peers.without_services();
         peers.expect(0, "cosign", &["generate-key-pair"]);
         let registry = Registry::start(&peers, Kind::Docker);
         Some(Self { peers, registry })

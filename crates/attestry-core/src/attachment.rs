@@ -92,7 +92,11 @@ impl Attachments {
             }
             return out;
         };
-        let mut allowance = MAX_ATTACHMENTS.saturating_sub(read_so_far(evidence));
+        let mut allowance = Allowance {
+            manifests: MAX_ATTACHMENTS.saturating_sub(read_so_far(evidence)),
+            layers: 2 * MAX_ATTACHMENTS,
+            bytes: MAX_ATTACHED,
+        };
         let mut ordered: Vec<&Listed> = entries.iter().collect();
         ordered.sort_by_key(|entry| rank(entry));
         for entry in ordered {
@@ -107,14 +111,21 @@ impl Attachments {
         self.pending.is_empty() && self.incomplete.is_empty()
     }
 
-    fn add_entry(&mut self, evidence: &Evidence, of: Digest, layout: Layout, digest: Digest, allowance: &mut usize) {
+    fn add_entry(
+        &mut self,
+        evidence: &Evidence,
+        of: Digest,
+        layout: Layout,
+        digest: Digest,
+        allowance: &mut Allowance,
+    ) {
         let need = Need::Manifest { digest };
         let Some(document) = evidence.document(&digest) else {
             match evidence.gap(&need) {
                 Some(gap) => self.incomplete.push(gap.reason()),
-                None if *allowance == 0 => self.over_limit(of),
+                None if allowance.manifests == 0 => self.over_limit(of),
                 None => {
-                    *allowance -= 1;
+                    allowance.manifests -= 1;
                     self.pending.insert(need);
                 }
             }
@@ -142,11 +153,11 @@ impl Attachments {
             self.over_limit(of);
         }
         for (layer, form) in forms.into_iter().take(MAX_ATTACHMENTS) {
-            let held: u64 = self.found.iter().map(|attachment| attachment.bytes.len() as u64).sum();
-            if self.found.len() >= 2 * MAX_ATTACHMENTS || held.saturating_add(layer.size) > MAX_ATTACHED {
+            let Some(left) = allowance.take(layer.size) else {
                 self.over_limit(of);
                 return;
-            }
+            };
+            *allowance = left;
             self.add_layer(evidence, digest, layer, form);
         }
     }
@@ -170,6 +181,21 @@ impl Attachments {
             let message = format!("{of} has more or larger attachments than are read; the rest was not looked at");
             self.incomplete.push(Reason::new(ReasonCode::OverLimit, message));
         }
+    }
+}
+
+/// What may still be read of one list.
+#[derive(Debug, Clone, Copy)]
+struct Allowance {
+    manifests: usize,
+    layers: usize,
+    bytes: u64,
+}
+
+impl Allowance {
+    /// What is left after one more layer.
+    fn take(self, size: u64) -> Option<Self> {
+        Some(Self { layers: self.layers.checked_sub(1)?, bytes: self.bytes.checked_sub(size)?, ..self })
     }
 }
 

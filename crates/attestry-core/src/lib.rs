@@ -31,6 +31,7 @@ pub mod note;
 pub mod predicate;
 pub mod reason;
 pub mod reference;
+pub mod retry_after;
 pub mod review;
 pub mod statement;
 pub mod strict_json;

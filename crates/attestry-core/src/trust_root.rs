@@ -253,6 +253,17 @@ fn log_proof(bundle: &sigstore_verify::types::Bundle) -> LogProof {
         .unwrap_or(LogProof::None)
 }
 
+impl LogProof {
+    /// As it is written in proofs and printed; nothing for a signature that no log knows.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Promise => Some("promise"),
+            Self::Inclusion => Some("inclusion"),
+        }
+    }
+}
+
 impl MaterialVersion {
     /// Whether each log entry must bring an inclusion proof, or else a promise.
     fn demands_proof(self) -> bool {

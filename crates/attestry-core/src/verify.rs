@@ -372,14 +372,24 @@ fn read(attachment: &Attachment, subject: &SubjectDigests) -> Result<Reading, Re
             (Signed::Payload { payload: attachment.bytes.clone(), signature }, material, statement)
         }
     };
-    // 3. The statement itself must name our digest; where it was stored proves nothing (attack 1).
+    let candidate = about(digest, subject, signed, material, statement)?;
+    Ok(Reading::Candidate(Box::new(candidate)))
+}
+
+/// 3. The statement itself must name our digest; where it was stored proves nothing (attack 1).
+fn about(
+    digest: Digest,
+    subject: &SubjectDigests,
+    signed: Signed,
+    material: UnverifiedMaterial,
+    statement: Statement,
+) -> Result<Candidate, Reason> {
     if !statement.names(&subject.digest, &subject.strong) {
         let message = format!("attachment {digest} is about another digest than {}", subject.digest);
-        return Err(Reason::new(ReasonCode::SubjectMismatch, message));
+        return Err(Reason::new(ReasonCode::SubjectMismatch, message).with("attachment", digest));
     }
     let statement = Arc::new(statement);
-    let candidate = Candidate { attachment: digest, subject: subject.digest, signed, material, statement };
-    Ok(Reading::Candidate(Box::new(candidate)))
+    Ok(Candidate { attachment: digest, subject: subject.digest, signed, material, statement })
 }
 
 /// Reads a bundle, whatever it signs.

@@ -103,19 +103,15 @@ impl Client {
                     limit: MAX_ENTRIES,
                 });
             }
-            let written = self.write_and_read(list, state, &seen, budget).await;
-            state = match written {
-                Ok(state) if state.has_all(list, &seen) => return Ok((false, state.digest)),
-                Ok(state) => state,
+            match self.write_and_read(list, state, &seen, budget).await {
+                Ok(Some(state)) if state.has_all(list, &seen) => return Ok((false, state.digest)),
+                Ok(Some(state)) => state.remember(list, &mut seen),
+                Ok(None) => {}
                 // Whether our write was done all the same is seen when the list is read again.
-                Err(error) if is_failure(&error) && failures < FAILURES => {
-                    failures += 1;
-                    Snapshot::read(list, budget).await?
-                }
+                Err(error) if is_failure(&error) && failures < FAILURES => failures += 1,
                 Err(error) => return Err(error),
-            };
+            }
             tracing::debug!(tag = list.tag(), attempt, "the list was overwritten by somebody else");
-            state.remember(list, &mut seen);
             tokio::time::sleep(jitter((Duration::from_millis(20) * attempt).min(PAUSE))).await;
             state = Snapshot::read(list, budget).await?;
         }
@@ -126,24 +122,25 @@ impl Client {
         })
     }
 
-    /// Writes the list and reads it again: at once, and if everything is there, once more after a pause.
+    /// Writes the list and reads it again: at once, and if everything is there, once more after a pause. `None` if it was
+    /// not written.
     async fn write_and_read(
         &self,
         list: &impl TagList,
         state: Snapshot,
         seen: &[Value],
         budget: &Budget,
-    ) -> Result<Snapshot, OciError> {
+    ) -> Result<Option<Snapshot>, OciError> {
         if !self.write(list, state, seen, budget).await? {
-            return Snapshot::read(list, budget).await;
+            return Ok(None);
         }
         let written = Instant::now();
         let state = Snapshot::read(list, budget).await?;
         if !state.has_all(list, seen) {
-            return Ok(state);
+            return Ok(Some(state));
         }
         tokio::time::sleep_until(written + SETTLE).await;
-        Snapshot::read(list, budget).await
+        Snapshot::read(list, budget).await.map(Some)
     }
 
     /// One write, unless the list is too old by now. That somebody else was faster (412) is no error: the list is read

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use attestry_core::{GapCause, Repository};
 use bytes::{Bytes, BytesMut};
-use jiff::fmt::rfc2822;
 use reqwest::{
     Method, StatusCode,
     header::{
@@ -272,15 +271,9 @@ pub(crate) async fn read_bounded(
     Ok(body.freeze())
 }
 
-/// `Retry-After` as seconds or as a date, which is read against the answer's own `Date`: no clock is asked.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let parse = |text: &str| rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
-    let seconds = parse(value)?.as_second() - parse(headers.get(DATE)?.to_str().ok()?)?.as_second();
-    Some(Duration::from_secs(seconds.max(0).unsigned_abs()))
+    let text = |name| headers.get(name)?.to_str().ok();
+    attestry_core::retry_after::read(text(RETRY_AFTER)?, text(DATE))
 }
 
 /// The first error of the distribution specification's error body.
@@ -304,25 +297,6 @@ fn refusal_text(body: &[u8]) -> Option<String> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-
-    #[test]
-    fn retry_after_is_read_in_both_forms() {
-        let check = |retry: &str, date: Option<&str>, expected: Option<u64>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, retry.parse().unwrap());
-            if let Some(date) = date {
-                headers.insert(DATE, date.parse().unwrap());
-            }
-            assert_eq!(retry_after(&headers), expected.map(Duration::from_secs), "{retry}");
-        };
-        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
-        check("3", None, Some(3));
-        check("Sun, 06 Nov 1994 08:49:47 GMT", date, Some(10));
-        check("Sun, 06 Nov 1994 08:49:27 GMT", date, Some(0));
-        check("Sun, 06 Nov 1994 08:49:47 GMT", None, None);
-        check("soon", date, None);
-        check("-1", date, None);
-    }
 
     #[test]
     fn refusals_are_quoted_on_one_line() {

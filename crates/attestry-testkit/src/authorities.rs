@@ -21,6 +21,23 @@ pub use ct::CtLog;
 pub use instance::{Instance, Outage, Service};
 pub use tsa::{TimestampAuthority, TimestampFault};
 
+/// The `trusted_root.json` of these authorities, all trusted from `start` on and the timestamps until `stamped_until`.
+pub fn trusted_root(
+    ca: &CertificateAuthority,
+    tsa: &TimestampAuthority,
+    logs: [&log::RekorLog; 2],
+    start: Timestamp,
+    stamped_until: Option<Timestamp>,
+) -> Value {
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "tlogs": logs.map(|log| log.trusted_root_entry(start, None)),
+        "certificateAuthorities": [ca.trusted_root_entry(start, None)],
+        "ctlogs": [ca.ct_log().trusted_root_entry(start, None)],
+        "timestampAuthorities": [tsa.trusted_root_entry(start, stamped_until)],
+    })
+}
+
 /// An element of `certificateAuthorities` or `timestampAuthorities`.
 fn authority_entry(
     organization: &str,

@@ -15,6 +15,7 @@ use attestry_testkit::{
     authorities::{
         CertificateAuthority, Leaf, TimestampAuthority,
         log::{Generation, LogFault, RekorLog, propose},
+        trusted_root,
     },
     clock, keys,
 };
@@ -128,13 +129,7 @@ impl World {
 
     pub(crate) fn trusted_root(&self) -> Value {
         let start = clock::at("2025-01-01T00:00:00Z");
-        json!({
-            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "tlogs": [self.v1.trusted_root_entry(start, None), self.v2.trusted_root_entry(start, None)],
-            "certificateAuthorities": [self.ca.trusted_root_entry(start, None)],
-            "ctlogs": [self.ca.ct_log().trusted_root_entry(start, None)],
-            "timestampAuthorities": [self.tsa.trusted_root_entry(start, self.tsa_until)],
-        })
+        trusted_root(&self.ca, &self.tsa, [&self.v1, &self.v2], start, self.tsa_until)
     }
 
     pub(crate) fn judge(&self, parts: &Parts) -> Result<Verified<Statement>, ReasonCode> {
@@ -197,10 +192,10 @@ impl Parts {
 
     /// cosign's annotations for a legacy layer: certificate, chain, and the first entry's promise.
     pub(crate) fn annotations(&self, chain: &[Vec<u8>], signature: &[u8]) -> LegacyMaterial {
-        let pem = |der: &Vec<u8>| pem_of(der);
+        let pem = |der: &Vec<u8>| propose::Verifier::Certificate(der).pem();
         let entry = self.entries.first().map(|entry| {
             let integer = |name: &str| entry[name].as_str().unwrap().parse::<u64>().unwrap();
-            let log_id = hex(&STANDARD.decode(entry["logId"]["keyId"].as_str().unwrap()).unwrap());
+            let log_id = hex::encode(STANDARD.decode(entry["logId"]["keyId"].as_str().unwrap()).unwrap());
             let payload = json!({
                 "body": entry["canonicalizedBody"],
                 "integratedTime": integer("integratedTime"),
@@ -211,7 +206,7 @@ impl Parts {
         });
         LegacyMaterial {
             signature: STANDARD.encode(signature),
-            certificate: Some(pem_of(&self.leaf)),
+            certificate: Some(pem(&self.leaf)),
             chain: Some(chain.iter().map(pem).collect()),
             log_entry: entry.map(|entry| entry.to_string()),
             timestamp: (self.timestamps.first())
@@ -237,14 +232,4 @@ pub(crate) fn statement(digest: Digest) -> Vec<u8> {
     let predicate = RawValue::from_string("{}".to_owned()).unwrap();
     let repository = "registry.example/app".parse().unwrap();
     Statement::about(&repository, digest, None, attestry_core::predicate::COSIGN_SIGN, predicate).to_bytes()
-}
-
-fn pem_of(der: &Vec<u8>) -> String {
-    let body = STANDARD.encode(der);
-    let lines: Vec<&str> = (0..body.len()).step_by(64).map(|at| &body[at..(at + 64).min(body.len())]).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

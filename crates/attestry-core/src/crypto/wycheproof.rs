@@ -117,23 +117,15 @@ fn ed25519() {
 const MISSING_NULL: &[(&str, bool)] = &[("Missing NULL in the ASN encoding", false)];
 
 #[test]
-fn rsa_2048_sha256() {
-    rsa(rsa::TestName::Rsa2048Sha256).assert(9, 249, MISSING_NULL);
-}
-
-#[test]
-fn rsa_3072_sha256() {
-    rsa(rsa::TestName::Rsa3072Sha256).assert(8, 250, MISSING_NULL);
-}
-
-#[test]
-fn rsa_4096_sha256() {
-    rsa(rsa::TestName::Rsa4096Sha256).assert(7, 250, MISSING_NULL);
-}
-
-#[test]
-fn rsa_8192_sha256() {
-    rsa(rsa::TestName::Rsa8192Sha256).assert(7, 250, MISSING_NULL);
+fn rsa_pkcs1_sha256() {
+    for (name, accepted, refused) in [
+        (rsa::TestName::Rsa2048Sha256, 9, 249),
+        (rsa::TestName::Rsa3072Sha256, 8, 250),
+        (rsa::TestName::Rsa4096Sha256, 7, 250),
+        (rsa::TestName::Rsa8192Sha256, 7, 250),
+    ] {
+        rsa(name).assert(accepted, refused, MISSING_NULL);
+    }
 }
 
 /// A key fixes curve, hash and encoding. Under another one, what is valid elsewhere is refused here.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::{
-    Candidate, Content, Digest, Form, LogProof, Proven, Reading, Reason, ReasonCode, Refusal, SignedContent, Statement,
-    StrongDigests, SubjectDigests, Timestamp, TrustRoot, TrustedKey, UnverifiedBundle, UnverifiedMessage, Verified,
-    logged, read_bundle, told,
+    Content, Digest, LogProof, Proven, Reason, ReasonCode, Refusal, Signed, SignedContent, Statement, StrongDigests,
+    SubjectDigests, Timestamp, TrustRoot, TrustedKey, UnverifiedBundle, UnverifiedEnvelope, UnverifiedMaterial,
+    UnverifiedMessage, Verified, about, logged, read_bundle, read_statement, told,
 };
-use crate::{attachment::Attachment, identity::Identity, trust_root::File};
+use crate::{identity::Identity, trust_root::File};
 
 /// The file that a bundle is to be about.
 #[derive(Debug, Clone, Copy)]
@@ -52,16 +52,16 @@ pub fn verify_file(
 ) -> Result<Verified<SignedFile>, Reason> {
     let digest = Digest::of(bundle);
     // 1. and 2.
-    let parsed = read_bundle(digest, bundle)?;
-    match &parsed.content {
-        Content::Message(message) => message_signature(digest, &parsed, message, file, signer, now),
-        Content::Envelope(_) => statement_about(digest, bundle, file, signer, now),
+    let UnverifiedBundle { material, content } = read_bundle(digest, bundle)?;
+    match content {
+        Content::Message(message) => message_signature(digest, &material, &message, file, signer, now),
+        Content::Envelope(envelope) => statement_about(digest, material, envelope, file, signer, now),
     }
 }
 
 fn message_signature(
     digest: Digest,
-    bundle: &UnverifiedBundle,
+    material: &UnverifiedMaterial,
     message: &UnverifiedMessage,
     file: FileContent<'_>,
     signer: FileSigner<'_>,
@@ -80,7 +80,6 @@ fn message_signature(
         claimed_digest: message.digest.as_deref(),
         signature: &message.signature,
     };
-    let material = &bundle.material;
     let (key_id, identity, proven, until) = match signer {
         FileSigner::Key(trusted) => {
             // 4. Where only a digest is known, the trust root's check below is the one that looks at the signature.
@@ -109,7 +108,8 @@ fn message_signature(
 /// An attestation about a file: its digest takes the place of an image's.
 fn statement_about(
     digest: Digest,
-    bundle: &[u8],
+    material: UnverifiedMaterial,
+    envelope: UnverifiedEnvelope,
     file: FileContent<'_>,
     signer: FileSigner<'_>,
     now: Timestamp,
@@ -118,11 +118,8 @@ fn statement_about(
         FileContent::Bytes(bytes) => SubjectDigests { digest: Digest::of(bytes), strong: StrongDigests::of(bytes) },
         FileContent::Sha256(digest) => SubjectDigests { digest, strong: StrongDigests::unknown() },
     };
-    let bytes = bytes::Bytes::copy_from_slice(bundle);
-    let attachment = Attachment { digest, manifest: digest, form: Form::Bundle, bytes };
-    let Reading::Candidate(candidate) = Candidate::read(&attachment, &subject)? else {
-        return Err(told(digest, Refusal::new(ReasonCode::BundleMalformed, &"it holds no envelope")));
-    };
+    let statement = read_statement(digest, &envelope)?;
+    let candidate = about(digest, &subject, Signed::Envelope { envelope, legacy_json: None }, material, statement)?;
     let verified = match signer {
         FileSigner::Key(trusted) => candidate.verify(trusted, now)?,
         FileSigner::Certificate { root, pending } => candidate.verify_keyless(root, pending, now)?,

@@ -15,7 +15,6 @@ use attestry_core::{
     predicate::{COSIGN_SIGN, stated_time},
     review::{Proof, ProvenIdentity},
     statement::Statement,
-    trust_root::LogProof,
     verify::{Candidate, Reading, SubjectDigests, Verified},
 };
 use jiff::SignedDuration;
@@ -280,11 +279,7 @@ impl Attested<'_> {
         let spared = self.set.not_revoked(verified, self.now)?;
         let (fresh, mut details) = self.satisfies(verified, want, facts)?;
         let root = authority.trust_root();
-        match verified.log() {
-            LogProof::None => {}
-            LogProof::Promise => details.extend([("log".to_owned(), "promise".to_owned())]),
-            LogProof::Inclusion => details.extend([("log".to_owned(), "inclusion".to_owned())]),
-        }
+        details.extend(verified.log().as_str().map(|log| ("log".to_owned(), log.to_owned())));
         if let Some(root) = root {
             details.insert("trustRoot".to_owned(), root.root.digest().to_string());
         }

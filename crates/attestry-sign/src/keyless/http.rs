@@ -7,7 +7,6 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use jiff::fmt::rfc2822;
 use rand_core::{OsRng, RngCore as _};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
@@ -210,16 +209,9 @@ impl fmt::Display for Service {
     }
 }
 
-/// How long to wait, in seconds or until a date by the service's own clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok();
-    let value = text(RETRY_AFTER)?.trim();
-    if let Ok(seconds) = value.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let time = |text: &str| rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
-    let seconds = time(value)?.as_second() - time(text(DATE)?)?.as_second();
-    Some(Duration::from_secs(seconds.max(0).unsigned_abs()))
+    attestry_core::retry_after::read(text(RETRY_AFTER)?, text(DATE))
 }
 
 /// The message of Fulcio's or Rekor's error body, else the beginning of the body itself.

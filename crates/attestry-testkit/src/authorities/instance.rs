@@ -101,15 +101,8 @@ impl Instance {
 
     /// The trusted root that names everything of it.
     pub fn trusted_root(&self) -> Value {
-        let start = Timestamp::UNIX_EPOCH;
         let Shared { ca, tsa, v1, v2, .. } = &*self.shared;
-        json!({
-            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "tlogs": [locked(v1).trusted_root_entry(start, None), locked(v2).trusted_root_entry(start, None)],
-            "certificateAuthorities": [ca.trusted_root_entry(start, None)],
-            "ctlogs": [ca.ct_log().trusted_root_entry(start, None)],
-            "timestampAuthorities": [tsa.trusted_root_entry(start, None)],
-        })
+        super::trusted_root(ca, tsa, [&locked(v1), &locked(v2)], Timestamp::UNIX_EPOCH, None)
     }
 
     /// The signing config (v0.2) of its services, with a log of this generation.

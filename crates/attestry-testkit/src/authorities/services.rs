@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     Leaf,
     instance::{Outage, Service, Shared, locked},
-    log::{Generation, Refusal, RekorLog},
+    log::{Generation, Refusal, RekorLog, Verifier},
 };
 
 type Instance = State<Arc<Shared>>;
@@ -75,7 +75,10 @@ async fn certificate(State(shared): Instance, headers: HeaderMap, Json(request):
         None => Leaf::uri(subject, shared.issuer.url()),
     };
     let issued = shared.ca.issue(&leaf, public_key.spki_der(), now);
-    let chain = std::iter::once(&issued).chain(&shared.ca.chain()).map(|der| pem(der)).collect::<Vec<_>>();
+    let chain = std::iter::once(&issued)
+        .chain(&shared.ca.chain())
+        .map(|der| Verifier::Certificate(der).pem())
+        .collect::<Vec<_>>();
     Json(json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})).into_response()
 }
 
@@ -162,11 +165,6 @@ fn answer_v1(entry: &Value) -> Value {
 fn uuid(entry: &Value) -> String {
     let body = STANDARD.decode(entry["canonicalizedBody"].as_str().unwrap()).unwrap();
     Digest::of(["\0".as_bytes(), &body].concat()).hex()
-}
-
-fn pem(der: &[u8]) -> String {
-    let ending = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&pem::Pem::new("CERTIFICATE", der), ending)
 }
 
 fn refused(why: &str) -> Response {

@@ -2,7 +2,7 @@
 
 use attestry_core::{
     ReasonCode,
-    attachment::{Attachments, MAX_ATTACHMENTS},
+    attachment::{Attachments, MAX_ATTACHED, MAX_ATTACHMENTS},
     manifest::Manifest,
     verify::{SubjectDigests, TrustedKey},
 };
@@ -104,6 +104,24 @@ fn attack_79_a_flood_is_over_the_limit_only_while_unread() {
     let attachments = Attachments::of(&unread, image.digest(), Layout::Referrers);
     assert_eq!(attachments.pending.len(), MAX_ATTACHMENTS);
     assert_eq!(attachments.incomplete[0].code, ReasonCode::OverLimit);
+}
+
+/// One blob under many names is read, decoded and kept as often: what is not read is not missing.
+#[test]
+fn attack_79_one_large_blob_under_many_names() {
+    let image = image();
+    let blob = bytes::Bytes::from(vec![b' '; 16 << 20]);
+    let list = |count: usize| {
+        let names = (0..count).map(|number| format!("https://example.org/{number}"));
+        let builder = names.fold(EvidenceBuilder::new(REPOSITORY, &image), |builder, hint| {
+            builder.attach_as(image.digest(), image.digest(), BUNDLE_V03, Some(&hint), blob.clone())
+        });
+        Attachments::of(&builder.build(), image.digest(), Layout::Referrers)
+    };
+    let most = usize::try_from(MAX_ATTACHED / blob.len() as u64).unwrap();
+    assert!(list(most).incomplete.is_empty());
+    let more = list(most + 1);
+    assert_eq!((more.found.len(), more.incomplete[0].code), (most, ReasonCode::OverLimit));
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use attestry_core::trust_root::LogProof;
 use attestry_core::verify::{FileContent, SignedFile, Verified};
 use attestry_core::{Digest, Reason, Timestamp};
 use serde::Serialize;
@@ -69,11 +68,7 @@ impl FileVerification {
                 issuer: verified.identity().map(|identity| identity.issuer.clone()),
                 subject: verified.identity().map(|identity| identity.subject.clone()),
                 time: verified.time(),
-                log: match verified.log() {
-                    LogProof::None => None,
-                    LogProof::Promise => Some("promise"),
-                    LogProof::Inclusion => Some("inclusion"),
-                },
+                log: verified.log().as_str(),
             },
             Err(reason) => Self {
                 file,

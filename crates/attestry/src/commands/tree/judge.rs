@@ -1,6 +1,6 @@
 //! Who signed an attachment, and whether that is proven.
 
-use attestry_core::trust_root::{Demands, LogProof, TrustRoot};
+use attestry_core::trust_root::{Demands, TrustRoot};
 use attestry_core::verify::{Candidate, Verified};
 use attestry_core::{Digest, Reason, ReasonCode, Timestamp};
 use attestry_policy::PolicySet;
@@ -93,11 +93,7 @@ impl Signer {
             issuer: verified.identity().map(|identity| identity.issuer.clone()),
             key_id: verified.key_id(),
             time: verified.time(),
-            log: match verified.log() {
-                LogProof::None => None,
-                LogProof::Promise => Some("promise"),
-                LogProof::Inclusion => Some("inclusion"),
-            },
+            log: verified.log().as_str(),
         }
     }
 

@@ -35,7 +35,7 @@ fn rules_about_files() {
 
     let test = "crates/attestry-oci/src/auth/tests.rs";
     // In two parts, so that this test does not find itself.
-    let sleep = ["//! A.\ntokio::time::", "sleep(second).await;\n"].concat();
+    let sleep = ["//! A.\ntokio::time::sl", "eep(second).await;\n"].concat();
     check(test, &sleep, &["crates/attestry-oci/src/auth/tests.rs:2: a test that sleeps; wait for the event"]);
     check("crates/attestry-oci/src/auth.rs", &sleep, &[]);
 }
