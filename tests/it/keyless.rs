@@ -281,6 +281,22 @@ fn the_conformance_client_signs_what_it_verifies() {
     }
 }
 
+/// A time that has not come yet proves nothing; a moment later it has come.
+#[test]
+fn services_whose_clock_is_a_little_ahead_are_waited_for() {
+    let instance = Instance::start(|| attestry_core::Timestamp::now() + jiff::SignedDuration::from_millis(1_200));
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| fs::write(home.path().join(name), text).unwrap();
+    write("root.json", instance.trusted_root().to_string());
+    write("config.json", instance.signing_config(Generation::V1).to_string());
+    write("token", instance.token(WORKFLOW));
+    write("release.txt", "a release".to_owned());
+    let file = ["--file", "release.txt", "--bundle", "release.sigstore.json", "--trust-root", "root.json"];
+    let signed = [&["sign", "--identity-token", "token", "--signing-config", "config.json"], &file[..]].concat();
+    run(home.path(), 0, &signed);
+    run(home.path(), 0, &[&["verify", "--identity", WORKFLOW, "--issuer", instance.issuer()], &file[..]].concat());
+}
+
 /// The command line and cosign look at the host's clock.
 fn clock_of_the_host() -> fn() -> attestry_core::Timestamp {
     attestry_core::Timestamp::now

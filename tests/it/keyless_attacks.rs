@@ -6,9 +6,10 @@ mod world;
 
 use attestry_core::{
     Digest, ReasonCode,
-    attachment::Form,
+    attachment::{Form, LegacyMaterial},
+    envelope::{EnvelopeJson, IN_TOTO},
     legacy,
-    trust_root::{Demands, LogProof},
+    trust_root::{Demands, LogProof, TrustRoot},
     verify::{Candidate, Reading, TrustedKey},
 };
 use attestry_testkit::{
@@ -98,6 +99,51 @@ fn legacy_layers_with_certificates_are_judged_by_the_same_code() {
     assert_eq!(judge(&world, layer(&parts)), Err(ReasonCode::CertificateNotValidThen));
 }
 
+/// The certificate is about one of an envelope's signatures, wherever that stands.
+#[test]
+fn a_legacy_envelope_with_signatures_of_others() {
+    let mut world = World::new();
+    let parts = world.honest();
+    let own = parts.envelope.signatures[0].clone();
+    let others: Vec<_> = (0..3)
+        .map(|n| EnvelopeJson::new(IN_TOTO, b"x", &World::key(&n.to_string()).sign(b"x")).signatures.remove(0))
+        .collect();
+    let judge = |signatures: Vec<_>| {
+        let envelope = EnvelopeJson { signatures, ..parts.envelope.clone() };
+        let form = Form::Envelope(parts.annotations(&world.ca.chain(), b""));
+        let layer = attachment(form, serde_json::to_vec(&envelope).unwrap());
+        world.judge_attachment(&layer, clock::now()).map(|verified| verified.payload())
+    };
+    let payload = Digest::of(statement(Digest::of(MANIFEST)));
+    assert_eq!(judge(others.iter().cloned().chain([own.clone()]).collect()), Ok(payload));
+    assert_eq!(judge([own].into_iter().chain(others.iter().cloned()).collect()), Ok(payload));
+    assert_eq!(judge(others), Err(ReasonCode::SignatureInvalid));
+}
+
+/// By a key, and with no more than a timestamp over the envelope.
+#[test]
+fn a_legacy_envelope_by_a_key_with_a_timestamp_alone() {
+    let world = World::new();
+    let key = World::key("release");
+    let parts = world.signed_by(&World::leaf(), &key, &statement(Digest::of(MANIFEST)));
+    let text = serde_json::to_vec(&parts.envelope).unwrap();
+    let until = clock::at("2026-01-25T00:00:00Z");
+    let trusted = TrustedKey {
+        valid_until: Some(until),
+        trust_root: Some(world.root()),
+        ..TrustedKey::always(key.public_key().clone())
+    };
+    let judge = |stamped: &[u8]| {
+        let timestamp = json!({"SignedRFC3161Timestamp": STANDARD.encode(world.tsa.stamp(stamped, signed()))});
+        let material = LegacyMaterial { timestamp: Some(timestamp.to_string()), ..LegacyMaterial::default() };
+        let layer = attachment(Form::Envelope(material), text.clone());
+        let Ok(Reading::Candidate(candidate)) = Candidate::read(&layer, &subject()) else { panic!("readable") };
+        candidate.verify(&trusted, clock::now()).map(|verified| verified.time()).map_err(|reason| reason.code)
+    };
+    assert_eq!(judge(&text), Ok(Some(signed())), "the key may have ended since");
+    assert_eq!(judge(b"another text"), Err(ReasonCode::TimestampInvalid));
+}
+
 #[test]
 fn attack_07_a_log_entry_of_something_else() {
     let mut world = World::new();
@@ -157,6 +203,32 @@ fn attack_08_proofs_that_do_not_prove() {
     let world = World::new();
     world.refused(&elsewhere.honest(), ReasonCode::LogProofInvalid);
     world.refused(&elsewhere.honest_v2(), ReasonCode::LogProofInvalid);
+    // An entry that names another log of the same root: its promise, and without one its checkpoint, is not of that.
+    let mut world = World::new();
+    let (mut first, mut second) = (world.honest(), world.honest_v2());
+    let names = [first.entries[0]["logId"].clone(), second.entries[0]["logId"].clone()];
+    [first.entries[0]["logId"], second.entries[0]["logId"]] = [names[1].clone(), names[0].clone()];
+    world.refused(&first, ReasonCode::LogProofInvalid);
+    world.refused(&second, ReasonCode::LogProofInvalid);
+    // A log whose key had ended before the signature was made.
+    let world_until = |until: &str| {
+        let mut world = World::new();
+        let parts = [world.honest(), world.honest_v2()];
+        let mut root = world.trusted_root();
+        for log in root["tlogs"].as_array_mut().unwrap() {
+            log["publicKey"]["validFor"]["end"] = until.into();
+        }
+        let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
+        parts.map(|parts| {
+            let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject())
+            else {
+                panic!("readable")
+            };
+            candidate.verify_keyless(&root, None, clock::now()).map(|_| ()).map_err(|reason| reason.code)
+        })
+    };
+    assert_eq!(world_until("2026-01-20T10:00:59Z"), [Err(ReasonCode::LogProofInvalid); 2]);
+    assert_eq!(world_until("2026-01-20T10:01:00Z"), [Ok(()); 2]);
     // And a good entry does not excuse a bad one.
     let mut world = World::new();
     let mut parts = world.honest();
@@ -342,7 +414,9 @@ fn attack_16_the_given_now_decides() {
 #[test]
 fn attack_25_several_names_and_names_of_other_kinds() {
     for fault in [LeafFault::TwoSans, LeafFault::SanOfOtherType] {
-        for leaf in [World::leaf(), Leaf::email("release@acme.test", ISSUER)] {
+        let user = Leaf::user("release!ci.acme.test", ISSUER);
+        let leaves = [World::leaf(), Leaf::email("release@acme.test", ISSUER)];
+        for leaf in leaves.iter().chain((fault == LeafFault::SanOfOtherType).then_some(&user)) {
             let mut world = World::new();
             let parts = world.logged(&leaf.clone().faulty(fault), None);
             world.refused(&parts, ReasonCode::IdentityMismatch);
@@ -369,6 +443,10 @@ fn every_kind_of_name_and_either_issuer_extension_is_read() {
     // An identity without an issuer is nobody's.
     let mut world = World::new();
     let parts = world.logged(&Leaf { issuer_extensions: Vec::new(), ..Leaf::uri(SUBJECT, ISSUER) }, None);
+    world.refused(&parts, ReasonCode::IdentityMismatch);
+    // Two issuers are no issuer.
+    let two = Leaf { issuer_extensions: vec![8], ..Leaf::uri(SUBJECT, ISSUER) }.claim(1, "https://token.evil.test");
+    let parts = world.logged(&two, None);
     world.refused(&parts, ReasonCode::IdentityMismatch);
 }
 

@@ -62,6 +62,9 @@ pub enum IdentityError {
     /// No issuer extension, or one that cannot be read.
     #[error("the certificate names no issuer")]
     Issuer,
+    /// The two extensions for it differ.
+    #[error("the certificate names two issuers")]
+    Issuers,
     /// An extension twice, or with a value that is no text.
     #[error("the certificate's extension {0} cannot be read")]
     Extension(String),
@@ -105,7 +108,11 @@ impl Identity {
                 return Err(unreadable());
             }
         }
-        let issuer = issuer.or(old_issuer).ok_or(IdentityError::Issuer)?;
+        let issuer = match (issuer, old_issuer) {
+            // Two that differ are two issuers: which one would be meant?
+            (Some(new), Some(old)) if new != old => return Err(IdentityError::Issuers),
+            (new, old) => new.or(old).ok_or(IdentityError::Issuer)?,
+        };
         plain(&issuer, "issuer")?;
         Ok(Self { issuer, subject, claims })
     }

@@ -174,8 +174,9 @@ impl FromStr for Repository {
             }
             _ => (DOCKER_HUB.to_owned(), name),
         };
-        check_path(path)?;
         let path = if host == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+        // The normal form is what must be readable again, so it is the one that is measured.
+        check_path(&path)?;
         Ok(Repository { host, path })
     }
 }

@@ -3,8 +3,8 @@
 //! The Sigstore project's verifier does the work (ADR 0003). It is named here and nowhere else. What it leaves open is
 //! closed here: it looks at the host's clock, so every proven time is compared with the `now` that was given; it
 //! takes the first of several names, so identities are read by [`crate::identity`]; it does not look at the dates of
-//! certificates in the trust root, so the chain is walked again; it is content when one log entry
-//! of several has a proof, so each is looked at.
+//! certificates in the trust root, so the chain is walked again; it is content when one log entry of several has a
+//! proof, and takes any log's checkpoint for any entry, so each is looked at.
 
 use std::fmt;
 
@@ -23,10 +23,11 @@ use crate::{
 };
 
 mod chain;
+mod logs;
 mod material;
 mod refusal;
 
-pub(crate) use material::{File, SignedContent};
+pub(crate) use material::{File, SignedContent, certified_key};
 pub(crate) use refusal::Refusal;
 
 /// The trusted root of Sigstore's public instance, as this version was built with it.
@@ -38,6 +39,7 @@ pub const MAX_TRUSTED_ROOT: usize = 1 << 20;
 pub struct TrustRoot {
     verifier: Verifier,
     authorities: chain::Authorities,
+    logs: logs::Logs,
     timestamp_authorities: Vec<TsaAuthority>,
     digest: Digest,
     demands: Demands,
@@ -119,8 +121,9 @@ impl TrustRoot {
         Verifier::new(&root).map_err(|error| unusable(&error))?;
         let authorities = chain::Authorities::of(&root)?;
         let verifier = Verifier::new(&authorities.dated(&root)).map_err(|error| unusable(&error))?;
-        let timestamp_authorities = root.tsa_authorities();
-        Ok(Self { verifier, authorities, timestamp_authorities, digest: Digest::of(bytes), demands })
+        let logs = logs::Logs::of(&root);
+        let timestamp_authorities = material::timestamp_authorities(&root);
+        Ok(Self { verifier, authorities, logs, timestamp_authorities, digest: Digest::of(bytes), demands })
     }
 
     /// Sigstore's public instance.
@@ -170,6 +173,7 @@ impl TrustRoot {
         // The library has held the certificate against its own times.
         material::within((leaf.not_before, leaf.not_after), &more)?;
         times.extend(more);
+        self.logs.hold(&bundle, &times)?;
         let chain = chain::read(chain)?;
         self.authorities.hold(&chain, &times)?;
         let identity = Identity::of(&chain[0]).map_err(|error| Refusal::new(ReasonCode::IdentityMismatch, &error))?;
@@ -177,7 +181,7 @@ impl TrustRoot {
         Ok((proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)?, identity, key))
     }
 
-    /// Checks log entries and timestamps of a signature by a key that is known otherwise, and the signature itself.
+    /// Checks log entries and timestamps of a signature that a key known otherwise was seen to have made.
     pub(crate) fn check_key(
         &self,
         key: &PublicKey,
@@ -185,6 +189,10 @@ impl TrustRoot {
         material: &UnverifiedMaterial,
         now: Timestamp,
     ) -> Result<Proven, Refusal> {
+        if material.log_entries.is_empty() && matches!(content, SignedContent::Envelope { legacy_json: Some(_), .. }) {
+            // Nothing in it is for the library: the signature was checked, and its timestamps are over something else.
+            return proven(self.envelope_timestamps(content, material)?, LogProof::None, now);
+        }
         let bundle = material::bundle(content, material, Some(key))?;
         let mut policy = PublicKeyVerificationPolicy::new(material::public_key(key));
         let logged = !material.log_entries.is_empty();
@@ -194,6 +202,7 @@ impl TrustRoot {
         let result = self.verifier.verify(content.artifact(), &bundle, &policy).map_err(Refusal::of)?;
         let mut times = result.verified_timestamps().to_vec();
         times.extend(self.envelope_timestamps(content, material)?);
+        self.logs.hold(&bundle, &times)?;
         proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)
     }
 

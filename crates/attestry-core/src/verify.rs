@@ -108,6 +108,7 @@ pub struct Verified<T> {
     /// Shared, since one statement may hold an SBOM of megabytes.
     inner: Arc<T>,
     attachment: Digest,
+    payload: Digest,
     key_id: KeyId,
     identity: Option<Arc<Identity>>,
     time: Option<Timestamp>,
@@ -124,6 +125,12 @@ impl<T> Verified<T> {
     /// The attachment that it came from.
     pub fn attachment(&self) -> Digest {
         self.attachment
+    }
+
+    /// SHA-256 of what was signed: the payload of an envelope, a simple-signing payload, a file. It stays the same
+    /// however the signature around it is written, which the attachment's own digest does not.
+    pub fn payload(&self) -> Digest {
+        self.payload
     }
 
     /// The key that signed; for a keyless signature that of the certificate.
@@ -173,6 +180,7 @@ impl SubjectDigests {
 #[derive(Debug, Clone)]
 pub struct Candidate {
     attachment: Digest,
+    payload: Digest,
     subject: Digest,
     signed: Signed,
     material: UnverifiedMaterial,
@@ -192,7 +200,7 @@ enum Signed {
 #[derive(Debug, Clone)]
 pub enum Reading {
     /// It may prove something.
-    Candidate(Box<Candidate>),
+    Candidate(Arc<Candidate>),
     /// It is no statement about an image at all, such as a signature over a file (attack 10).
     Irrelevant,
 }
@@ -207,6 +215,11 @@ impl Candidate {
     /// The predicate type that the signed statement will turn out to have if its signature is good.
     pub fn unverified_predicate_type(&self) -> &str {
         &self.statement.predicate_type
+    }
+
+    /// SHA-256 of what its signatures cover, see [`Verified::payload`].
+    pub fn payload(&self) -> Digest {
+        self.payload
     }
 
     /// Whether it claims to be signed by certificate rather than by a key.
@@ -247,16 +260,24 @@ impl Candidate {
         now: Timestamp,
     ) -> Result<Verified<Statement>, Reason> {
         let check = |signature: &Vec<u8>| root.check_certificate(&self.content(signature), &self.material, now);
-        let (first, others) = self
-            .signed
-            .signatures()
-            .split_first()
+        let signatures = self.signed.signatures();
+        let first = signatures
+            .first()
             .ok_or_else(|| self.reason(Refusal::new(ReasonCode::BundleMalformed, &"it carries no signature")))?;
-        // The certificate is about one of an envelope's signatures; the first answer tells most.
-        let checked = check(first).or_else(|told| others.iter().find_map(|s| check(s).ok()).ok_or(told));
-        let (proven, identity, key) = checked.map_err(|refusal| self.reason(refusal))?;
+        // The certificate is about one of an envelope's signatures. Only that one is worth the whole check; where none
+        // is, the first tells why.
+        let own = if signatures.len() > 1 { self.signed_by_leaf() } else { None };
+        let (proven, identity, key) = check(own.unwrap_or(first)).map_err(|refusal| self.reason(refusal))?;
         let until = logged(root, &proven, pending, now).map_err(|refusal| self.reason(refusal))?;
         Ok(self.verified(key, Some(identity), &proven, until))
+    }
+
+    /// The first signature that fits the key of the signer's certificate.
+    fn signed_by_leaf(&self) -> Option<&Vec<u8>> {
+        let UnverifiedSigner::Certificates(chain) = &self.material.signer else { return None };
+        let key = crate::trust_root::certified_key(chain.first()?)?;
+        let message = self.signed.message();
+        self.signed.signatures().iter().find(|signature| key.verify(&message, signature).is_ok())
     }
 
     fn content<'a>(&'a self, signature: &'a [u8]) -> SignedContent<'a> {
@@ -286,6 +307,7 @@ impl Candidate {
         Verified {
             inner: Arc::clone(&self.statement),
             attachment: self.attachment,
+            payload: self.payload,
             key_id,
             identity: identity.map(Arc::new),
             time: proven.times.first().copied(),
@@ -305,6 +327,13 @@ impl Signed {
         match self {
             Self::Envelope { envelope, .. } => envelope.signed_bytes().into(),
             Self::Payload { payload, .. } => payload.as_ref().into(),
+        }
+    }
+
+    fn payload(&self) -> &[u8] {
+        match self {
+            Self::Envelope { envelope, .. } => &envelope.payload,
+            Self::Payload { payload, .. } => payload,
         }
     }
 
@@ -373,7 +402,7 @@ fn read(attachment: &Attachment, subject: &SubjectDigests) -> Result<Reading, Re
         }
     };
     let candidate = about(digest, subject, signed, material, statement)?;
-    Ok(Reading::Candidate(Box::new(candidate)))
+    Ok(Reading::Candidate(Arc::new(candidate)))
 }
 
 /// 3. The statement itself must name our digest; where it was stored proves nothing (attack 1).
@@ -388,8 +417,8 @@ fn about(
         let message = format!("attachment {digest} is about another digest than {}", subject.digest);
         return Err(Reason::new(ReasonCode::SubjectMismatch, message).with("attachment", digest));
     }
-    let statement = Arc::new(statement);
-    Ok(Candidate { attachment: digest, subject: subject.digest, signed, material, statement })
+    let (statement, payload) = (Arc::new(statement), Digest::of(signed.payload()));
+    Ok(Candidate { attachment: digest, payload, subject: subject.digest, signed, material, statement })
 }
 
 /// Reads a bundle, whatever it signs.

@@ -81,11 +81,13 @@ impl Client {
         }
         if let Some(first) = right.values().next().cloned() {
             let list = FallbackList { client: self, subject, tag: repaired.tag.clone() };
-            let list = RightList { list, right };
+            let list = RightList { list, right: &right };
             self.add_to_tag(&list, first, &budget).await?;
             let now = self.listed_entries(subject, &budget).await?;
-            if let Some(missing) = repaired.added.iter().find(|digest| !now.contains_key(digest)) {
-                return Err(OciError::NotListed { host: host.to_owned(), manifest: *missing, of: subject.digest });
+            // Another writer may have put a wrong entry back meanwhile.
+            let wrong = |digest: &&Digest| now.get(*digest) != right.get(&digest.to_string());
+            if let Some(wrong) = repaired.added.iter().chain(&repaired.corrected).find(wrong) {
+                return Err(OciError::NotListed { host: host.to_owned(), manifest: *wrong, of: subject.digest });
             }
             repaired.listed = now.len();
         }
@@ -175,7 +177,7 @@ fn descriptor(media_type: &str, digest: Digest, size: usize, manifest: &ImageMan
 /// The fallback index with the entries that are to be as `right` says, by digest.
 struct RightList<'a> {
     list: FallbackList<'a>,
-    right: BTreeMap<String, Value>,
+    right: &'a BTreeMap<String, Value>,
 }
 
 impl RightList<'_> {

@@ -5,7 +5,7 @@ use attestry_policy::{PolicySet, ReviewRequest, SourceFile};
 use attestry_testkit::{authorities::Leaf, authorities::log::propose, clock, evidence::EvidenceBuilder};
 use serde_json::json;
 
-use super::world::{ISSUER, Parts, SUBJECT, World, signed, statement};
+use super::world::{ISSUER, Parts, SUBJECT, V02, World, signed, statement};
 
 const REPOSITORY: &str = "registry.example/app";
 
@@ -156,4 +156,23 @@ fn attack_82_a_revoked_identity_whatever_names_it() {
     // What was proven to be signed earlier is spared.
     stage.check(&parts, &with(Some("2026-01-20T10:01:00Z")), Verdict::Untrusted, Some("revoked"));
     stage.check(&parts, &with(Some("2026-01-20T10:01:01Z")), Verdict::Trusted, None);
+}
+
+/// One signature can be stored in many attachments; what it signs is the same in all.
+#[test]
+fn attack_82_a_revoked_attachment_in_other_bytes() {
+    let mut stage = Stage::new();
+    let parts = stage.signed_by(&World::leaf(), 1);
+    let named = [authority("ci", json!({"exact": SUBJECT})), policy(&["ci"], 1)];
+    let revoked = |digest: Digest| {
+        let entry = json!({"digest": digest, "reason": "built on a stolen runner"});
+        let revocation = json!({"kind": "Revocation", "metadata": {"name": "incident"}, "spec": {"entries": [entry]}});
+        [named[0].clone(), named[1].clone(), revocation]
+    };
+    let rewritten = Parts { media_type: V02, ..parts.clone() }.older(V02, &[]);
+    let (attachment, payload) = (Digest::of(parts.bundle()), Digest::of(statement(stage.digest)));
+    let one = std::slice::from_ref(&parts);
+    stage.check(one, &revoked(attachment), Verdict::Untrusted, Some("revoked"));
+    stage.check(&[parts.clone(), rewritten.clone()], &revoked(attachment), Verdict::Trusted, None);
+    stage.check(&[parts, rewritten], &revoked(payload), Verdict::Untrusted, Some("revoked"));
 }

@@ -45,6 +45,14 @@ fn attack_80_a_host_by_its_capitals_final_dot_or_port_alone_does_not_become_a_pa
 }
 
 #[test]
+fn the_normal_form_is_what_is_measured() {
+    let path = "a".repeat(MAX_PATH - "library/".len());
+    check(&path, &format!("docker.io/library/{path}"));
+    assert!(format!("{path}a").parse::<Reference>().is_err(), "it could not be read again");
+    check(&format!("registry.example/{path}a"), &format!("registry.example/{path}a"));
+}
+
+#[test]
 fn attack_48_probes_are_refused_before_any_connection() {
     for input in [
         "",

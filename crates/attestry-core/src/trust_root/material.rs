@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sigstore_verify::{
     crypto::parse_certificate_info,
+    trust_root::{TimestampAuthority as TrustedAuthority, TrustedRoot},
     tsa::{TsaAuthority, verify_timestamp_for_authority},
     types::{
         Artifact, ArtifactDigest, Bundle, DerCertificate, DerPublicKey, DigestBytes, DsseEnvelope, DsseSignature,
@@ -229,6 +230,26 @@ pub(super) fn timestamps_over(
         })
     };
     tokens.iter().map(time_of).collect()
+}
+
+/// Those of a trust root, whenever they counted: the window of each is held against the times that it states.
+pub(super) fn timestamp_authorities(root: &TrustedRoot) -> Vec<TsaAuthority> {
+    let authority = |of: &TrustedAuthority| {
+        let (leaf, between, anchor) = match of.cert_chain.certificates.as_slice() {
+            [] => return None,
+            [only] => (only, &[][..], only),
+            [leaf, between @ .., anchor] => (leaf, between, anchor),
+        };
+        let between = between.iter().map(|certificate| certificate.raw_bytes.clone()).collect();
+        Some(TsaAuthority::new(leaf.raw_bytes.clone(), between, anchor.raw_bytes.clone(), of.valid_for))
+    };
+    root.timestamp_authorities.iter().filter_map(authority).collect()
+}
+
+/// The key that a certificate is about, if it is one that we can use.
+pub(crate) fn certified_key(der: &[u8]) -> Option<PublicKey> {
+    let info = parse_certificate_info(&DerCertificate::from_bytes(der)).ok()?;
+    PublicKey::from_spki_der(info.public_key.as_bytes()).ok()
 }
 
 pub(super) fn public_key(key: &PublicKey) -> DerPublicKey {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::{
-    Content, Digest, LogProof, Proven, Reason, ReasonCode, Refusal, Signed, SignedContent, Statement, StrongDigests,
+    Content, Digest, Reason, ReasonCode, Refusal, Signed, SignedContent, Statement, StrongDigests,
     SubjectDigests, Timestamp, TrustRoot, TrustedKey, UnverifiedBundle, UnverifiedEnvelope, UnverifiedMaterial,
     UnverifiedMessage, Verified, about, logged, read_bundle, read_statement, told,
 };
-use crate::{identity::Identity, trust_root::File};
+use crate::trust_root::File;
 
 /// The file that a bundle is to be about.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +102,16 @@ fn message_signature(
             (key, Some(identity), proven, until)
         }
     };
-    Ok(verified(SignedFile::Content, digest, key_id, identity, &proven, until))
+    Ok(Verified {
+        inner: Arc::new(SignedFile::Content),
+        attachment: digest,
+        payload: file.sha256(),
+        key_id,
+        identity: identity.map(Arc::new),
+        time: proven.times.first().copied(),
+        log: proven.log,
+        pending_until: until,
+    })
 }
 
 /// An attestation about a file: its digest takes the place of an image's.
@@ -124,36 +133,17 @@ fn statement_about(
         FileSigner::Key(trusted) => candidate.verify(trusted, now)?,
         FileSigner::Certificate { root, pending } => candidate.verify_keyless(root, pending, now)?,
     };
-    let Verified { inner, attachment, key_id, identity, time, log, pending_until } = verified;
+    let Verified { inner, attachment, payload, key_id, identity, time, log, pending_until } = verified;
     Ok(Verified {
         inner: Arc::new(SignedFile::Statement(inner)),
         attachment,
+        payload,
         key_id,
         identity,
         time,
         log,
         pending_until,
     })
-}
-
-fn verified(
-    inner: SignedFile,
-    attachment: Digest,
-    key_id: Digest,
-    identity: Option<Identity>,
-    proven: &Proven,
-    pending_until: Option<Timestamp>,
-) -> Verified<SignedFile> {
-    let log: LogProof = proven.log;
-    Verified {
-        inner: Arc::new(inner),
-        attachment,
-        key_id,
-        identity: identity.map(Arc::new),
-        time: proven.times.first().copied(),
-        log,
-        pending_until,
-    }
 }
 
 impl FileContent<'_> {

@@ -33,7 +33,7 @@ pub struct Revocation {
 /// What is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {
-    /// An image, or an attachment.
+    /// An image, an attachment, or what an attachment signs.
     Digest(Digest),
     /// A key, under whatever authority's name it is used (attack 82).
     Key(KeyId),
@@ -132,7 +132,8 @@ impl PolicySet {
         for revocation in self.revocations() {
             let hit = match &revocation.revoked {
                 Revoked::Key(key_id) => *key_id == verified.key_id(),
-                Revoked::Digest(digest) => *digest == verified.attachment(),
+                // Whoever can push can store the same signature in other bytes; what it signs stays the same.
+                Revoked::Digest(digest) => [verified.attachment(), verified.payload()].contains(digest),
                 Revoked::Identity { issuer, subject, claims } => {
                     verified.identity().is_some_and(|identity| identity_fits(issuer, subject, claims, identity))
                 }
@@ -143,15 +144,14 @@ impl PolicySet {
             match revocation.since {
                 Some(since) if now < since => until = Some(until.map_or(since, |until: Timestamp| until.min(since))),
                 _ => {
-                    let signer = match verified.identity() {
-                        Some(identity) => identity.to_string(),
-                        None => format!("key {}", verified.key_id()),
+                    let attachment = verified.attachment();
+                    let what = match (&revocation.revoked, verified.identity()) {
+                        (Revoked::Digest(digest), _) if *digest == attachment => "is revoked".to_owned(),
+                        (Revoked::Digest(digest), _) => format!("signs {digest}, which is revoked"),
+                        (_, Some(identity)) => format!("was signed by {identity}, who is revoked"),
+                        (_, None) => format!("was signed by key {}, which is revoked", verified.key_id()),
                     };
-                    let message = format!(
-                        "attachment {} was signed by {signer}, which is revoked: {}",
-                        verified.attachment(),
-                        revocation.reason
-                    );
+                    let message = format!("attachment {attachment} {what}: {}", revocation.reason);
                     return Err(Reason::new(ReasonCode::Revoked, message).with("revocation", revocation.id));
                 }
             }

@@ -36,6 +36,7 @@ const FULCIO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264
 const SCT_LIST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
 /// The issuer of the identity as raw bytes, and again as a UTF8String.
 const ISSUER_RAW: u8 = 1;
+const USER_NAME: u32 = 7;
 const ISSUER: u8 = 8;
 /// The last of Fulcio's extensions that hold raw bytes.
 const LAST_RAW: u8 = 6;
@@ -95,7 +96,8 @@ pub enum LeafFault {
     SctOverOtherBytes,
     /// It has a second identity of the same type, `second@other.test` or `https://other.test/second`.
     TwoSans,
-    /// Its identity is a DNS name, which Fulcio never issues: the text of [`Leaf::san`].
+    /// Its identity is a DNS name, which Fulcio never issues, or a user name of an unknown type: the text of
+    /// [`Leaf::san`].
     SanOfOtherType,
     /// It is for TLS clients, not for signing code.
     NoCodeSigning,
@@ -146,7 +148,10 @@ impl Leaf {
     fn names(&self) -> SubjectAltName {
         let text = |text: &str| Ia5String::new(text).unwrap();
         let (name, second): (fn(Ia5String) -> GeneralName, _) = match &self.san {
-            San::User(user) => return SubjectAltName(vec![GeneralName::OtherName(user_name(user))]),
+            San::User(user) => {
+                let number = if self.fault == Some(LeafFault::SanOfOtherType) { 99 } else { USER_NAME };
+                return SubjectAltName(vec![GeneralName::OtherName(user_name(user, number))]);
+            }
             San::Uri(_) => (GeneralName::UniformResourceIdentifier, "https://other.test/second"),
             San::Email(_) => (GeneralName::Rfc822Name, "second@other.test"),
         };
@@ -169,10 +174,10 @@ impl Leaf {
     }
 }
 
-/// 1.3.6.1.4.1.57264.1.7 with a UTF8String.
-fn user_name(user: &str) -> OtherName {
+/// An `otherName` of Fulcio's with a UTF8String.
+fn user_name(user: &str, number: u32) -> OtherName {
     let value = der::Any::encode_from(&Utf8StringRef::new(user).unwrap()).unwrap();
-    OtherName { type_id: FULCIO.push_arc(7).unwrap(), value }
+    OtherName { type_id: FULCIO.push_arc(number).unwrap(), value }
 }
 
 impl CertificateAuthority {

@@ -2,6 +2,7 @@
 //! our own bundle, and the completion of bundles that were left without a log entry.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use attestry_core::attachment::{Attachment, Attachments};
@@ -10,7 +11,7 @@ use attestry_core::evidence::Layout;
 use attestry_core::statement::Statement;
 use attestry_core::trust_root::{Demands, MAX_TRUSTED_ROOT, PUBLIC_GOOD, TrustRoot};
 use attestry_core::verify::{FileContent, FileSigner, verify_file};
-use attestry_core::{Need, Needs, Subject, Timestamp, strict_json};
+use attestry_core::{Need, Needs, ReasonCode, Subject, Timestamp, strict_json};
 use attestry_oci::{Budget, Client};
 use attestry_sign::SignedAttachment;
 use attestry_sign::keyless::identity::MAX_TOKEN;
@@ -26,6 +27,8 @@ use crate::{files, registry};
 
 /// A bundle that is checked a moment after it was made may be without a log entry for this long.
 const FRESH: SignedDuration = SignedDuration::from_hours(1);
+/// How far a service's clock may be ahead of ours: a time that has not come yet proves nothing.
+const CLOCKS: Duration = Duration::from_secs(3);
 
 /// The services of an instance, and the trust root that its signatures verify under.
 pub(super) struct Instance {
@@ -105,7 +108,7 @@ impl Instance {
             context.output.warning(&format!("the log entry is pending: {}", Failure::chain(error)));
         }
         let pending = signed.pending.is_some().then_some(FRESH);
-        self.self_check(signed.bundle, subject, pending)
+        self.self_check(signed.bundle, subject, pending).await
     }
 
     /// Signs a file that is no image, and says as whom.
@@ -120,8 +123,8 @@ impl Instance {
         let signed = self.keyless.sign_message(&token, content, missing).await?;
         let pending = signed.pending.is_some().then_some(FRESH);
         let signer = FileSigner::Certificate { root: &self.root, pending };
-        let verified = verify_file(&signed.bundle, FileContent::Bytes(content), signer, Timestamp::now());
-        let verified = verified.map_err(|reason| {
+        let verify = || verify_file(&signed.bundle, FileContent::Bytes(content), signer, Timestamp::now());
+        let verified = with_clocks(verify, |reason| Some(reason.code)).await.map_err(|reason| {
             Failure::failed(format!("our own signature does not verify: {reason}"))
                 .hint("signing config and trust root must be of one instance: --trust-root FILE")
         })?;
@@ -130,17 +133,23 @@ impl Instance {
     }
 
     /// Nothing is attached that does not verify under the trust root.
-    fn self_check(
+    async fn self_check(
         &self,
         bundle: Vec<u8>,
         subject: &Subject,
         pending: Option<SignedDuration>,
     ) -> Result<SignedAttachment, Failure> {
-        SignedAttachment::by_certificate(bundle, subject.digest, &self.root, pending, Timestamp::now()).map_err(
-            |error| {
-                Failure::from(error).hint("signing config and trust root must be of one instance: --trust-root FILE")
-            },
-        )
+        let check = || {
+            let bundle = bundle.clone();
+            SignedAttachment::by_certificate(bundle, subject.digest, &self.root, pending, Timestamp::now())
+        };
+        let code = |error: &attestry_sign::Error| match error {
+            attestry_sign::Error::NotVerified(reason) => Some(reason.code),
+            _ => None,
+        };
+        with_clocks(check, code).await.map_err(|error| {
+            Failure::from(error).hint("signing config and trust root must be of one instance: --trust-root FILE")
+        })
     }
 
     /// The subject's bundles that wait for a log entry, each with it.
@@ -182,9 +191,23 @@ impl Instance {
             let bundle = self.keyless.complete(&attachment.bytes).await.map_err(|error| {
                 Failure::from(error).hint("the pending bundle is unchanged: run this again when the log answers")
             })?;
-            completed.push(self.self_check(bundle, subject, None)?);
+            completed.push(self.self_check(bundle, subject, None).await?);
         }
         Ok(completed)
+    }
+}
+
+/// Checks, and once more a little later if a time lay ahead of our clock.
+async fn with_clocks<T, E>(
+    check: impl Fn() -> Result<T, E>,
+    code: impl Fn(&E) -> Option<ReasonCode>,
+) -> Result<T, E> {
+    match check() {
+        Err(error) if code(&error) == Some(ReasonCode::TimestampInvalid) => {
+            tokio::time::sleep(CLOCKS).await;
+            check()
+        }
+        checked => checked,
     }
 }
 

@@ -63,6 +63,9 @@ struct Leaf {
     content: Digest,
     manifest: Digest,
     size: usize,
+    /// SHA-256 of what it signs: what to revoke, since one signature can be stored in many attachments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Digest>,
     /// What its statement says it is. Unverified, unless `signer` is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     unverified_predicate_type: Option<String>,
@@ -176,18 +179,16 @@ fn unsigned(evidence: &Evidence, manifest: Digest) -> Unsigned {
 }
 
 fn leaf(layout: Layout, attachment: &Attachment, subject: &SubjectDigests, judge: &Judge) -> Leaf {
-    let (unverified_predicate_type, signer) = match Candidate::read(attachment, subject) {
-        Ok(Reading::Candidate(candidate)) => {
-            let claims = candidate.unverified_predicate_type().to_owned();
-            (Some(claims), judge.signer(&candidate, Timestamp::now()))
+    let candidate = Candidate::read(attachment, subject).and_then(|reading| match reading {
+        Reading::Candidate(candidate) => Ok(candidate),
+        Reading::Irrelevant => {
+            Err(Reason::new(ReasonCode::SignatureMissing, "a signature over a file, which says nothing of images"))
         }
-        Ok(Reading::Irrelevant) => (
-            None,
-            Err(Reason::new(ReasonCode::SignatureMissing, "a signature over a file, which says nothing of images")),
-        ),
-        Err(reason) => (None, Err(reason)),
-    };
-    let (signer, unverified) = match signer {
+    });
+    let about = candidate.as_ref().ok();
+    let payload = about.map(|candidate| candidate.payload());
+    let unverified_predicate_type = about.map(|candidate| candidate.unverified_predicate_type().to_owned());
+    let (signer, unverified) = match candidate.and_then(|candidate| judge.signer(&candidate, Timestamp::now())) {
         Ok(signer) => (Some(signer), None),
         Err(reason) => (None, Some(reason)),
     };
@@ -201,6 +202,7 @@ fn leaf(layout: Layout, attachment: &Attachment, subject: &SubjectDigests, judge
         content: attachment.digest,
         manifest: attachment.manifest,
         size: attachment.bytes.len(),
+        payload,
         unverified_predicate_type,
         signer,
         unverified,
@@ -234,6 +236,7 @@ fn describe(tree: &Tree, paint: Paint) -> String {
                 Layout::LegacyAttestations => "tag .att",
             };
             lines.push(format!("{indent}  {} {} ({place}, {} bytes)", leaf.form, leaf.content, leaf.size));
+            lines.extend(leaf.payload.map(|payload| format!("{indent}  payload {payload}")));
         }
         for Unsigned { manifest, unverified_predicate_types } in unsigned {
             let types = unverified_predicate_types.iter().map(|uri| attestry_core::reason::clean(uri, 200));
