@@ -20,6 +20,7 @@ mod provenance;
 mod registry;
 mod sbom;
 mod service;
+mod tuf;
 mod twins;
 mod vectors;
 mod verify_cases;

@@ -8,7 +8,7 @@ use attestry_core::strict_json::StrictJsonError;
 use attestry_core::{Reason, Timestamp};
 
 use crate::Algorithm;
-use crate::keyless::{Service, ServiceFault, SigningConfigError};
+use crate::keyless::{Service, ServiceFault, SigningConfigError, TufError};
 
 /// The one error type of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -193,8 +193,8 @@ pub enum Error {
     #[error("the signing config cannot be used")]
     SigningConfig(#[from] SigningConfigError),
 
-    /// A service that is needed for a signature did not help.
-    #[error("{service} at {url} was of no help, so nothing is signed")]
+    /// A service that is needed did not help.
+    #[error("{service} at {url} was of no help")]
     Service {
         /// Which kind.
         service: Service,
@@ -204,6 +204,10 @@ pub enum Error {
         #[source]
         fault: ServiceFault,
     },
+
+    /// There is no trusted root to be had.
+    #[error("the trusted root cannot be brought up to date")]
+    Tuf(#[from] TufError),
 
     /// A pending log entry needs another proof of time.
     #[error("a log entry can be left pending only where the signing config names a timestamp authority (tsaUrls)")]

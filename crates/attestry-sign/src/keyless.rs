@@ -3,7 +3,7 @@
 //! The steps, each in a module of its own: a token says who signs ([`identity`]); a signing config says with which
 //! services ([`services`]); the certificate authority certifies a key that is made for this one signature (`fulcio`);
 //! timestamp authorities confirm when (`timestamp`); logs make it public (`rekor`); all of it goes into a `bundle`.
-//! `http` bounds what each service can cost.
+//! `http` bounds what each service can cost. The trusted root itself comes from a file, or over [`tuf`].
 //!
 //! Nothing here trusts a service. The finished bundle must be verified under the trust root before it is given to
 //! anybody: [`crate::SignedAttachment::by_certificate`] does it for images, [`attestry_core::verify::verify_file`] for
@@ -16,6 +16,7 @@ pub mod identity;
 mod rekor;
 pub mod services;
 mod timestamp;
+pub mod tuf;
 
 use attestry_core::envelope::{IN_TOTO, pae};
 use attestry_core::{Digest, Timestamp};
@@ -32,6 +33,7 @@ use crate::{Error, SigningKey};
 pub use self::http::{Patience, Service, ServiceFault};
 pub use self::identity::{Ambient, IdentityToken, UnverifiedClaims};
 pub use self::services::{Services, SigningConfig, SigningConfigError};
+pub use self::tuf::{TufError, TufSource};
 
 /// Signs with the services of one instance.
 #[derive(Debug, Clone)]

@@ -15,11 +15,13 @@ pub mod log;
 pub mod oidc;
 mod services;
 pub mod tsa;
+pub mod tuf;
 
 pub use ca::{CaFault, CertificateAuthority, Leaf, LeafFault, San};
 pub use ct::CtLog;
 pub use instance::{Instance, Outage, Service};
 pub use tsa::{TimestampAuthority, TimestampFault};
+pub use tuf::{TufFault, TufRepository, TufServer};
 
 /// The `trusted_root.json` of these authorities, all trusted from `start` on and the timestamps until `stamped_until`.
 pub fn trusted_root(

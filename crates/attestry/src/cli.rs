@@ -17,7 +17,7 @@ pub(crate) use judge::{DemandArgs, ExtractArgs, TreeArgs, VerifyArgs};
 pub(crate) use local::{
     AuditCommand, AuditListArgs, AuditShowArgs, AuditSource, BaseAddArgs, BaseCheckArgs, BaseCommand, BaseStatusArgs,
     CompletionsArgs, DemoArgs, KeyAlgorithm, KeyCommand, KeyGenerateArgs, KeyImportArgs, KeyPublicArgs, PolicyCommand,
-    PolicyDirArgs, ServeArgs, StatusName,
+    PolicyDirArgs, ServeArgs, StatusName, TrustRootCommand, TrustRootUpdateArgs,
 };
 
 /// Sign container images, attest what is known of them, and admit only what is proven.
@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Test, lint and describe policy documents
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Bring a trusted root up to date
+    #[command(subcommand)]
+    TrustRoot(TrustRootCommand),
     /// Keep the catalog of trusted base images
     #[command(subcommand)]
     Base(BaseCommand),

@@ -17,6 +17,7 @@ mod sign;
 mod sign_file;
 mod subject;
 mod tree;
+mod trust_root;
 mod verify;
 mod verify_file;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(command: &Command, environment: &Environment, output: &Output)
         Command::Audit(command) => audit::run(command, context),
         Command::Tree(args) => tree::run(args, context),
         Command::Policy(command) => policy::run(command, context),
+        Command::TrustRoot(command) => trust_root::run(command, context),
         Command::Base(command) => base::run(command, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Openapi => {

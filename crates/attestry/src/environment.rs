@@ -18,6 +18,8 @@ pub(crate) struct Environment {
     /// Where to look for registry credentials: `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE`, and the home and runtime
     /// directories in which they lie otherwise.
     pub(crate) credentials: CredentialPlaces,
+    /// Where files that can be made again lie: `XDG_CACHE_HOME`, else `.cache` in the home directory.
+    pub(crate) cache: Option<PathBuf>,
     /// `HTTPS_PROXY`.
     pub(crate) https_proxy: Option<String>,
     /// `NO_PROXY`, split at its commas.
@@ -43,6 +45,7 @@ impl Environment {
                 runtime_dir: path("XDG_RUNTIME_DIR"),
                 home: path("HOME"),
             },
+            cache: path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache"))),
             https_proxy: text("HTTPS_PROXY"),
             no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect(),
             ci: attestry_sign::provenance::variables().filter_map(|name| Some((name, text(name)?))).collect(),

@@ -32,6 +32,7 @@ Environment:
   ATTESTRY_PASSWORD, else COSIGN_PASSWORD   password of private key files
   DOCKER_CONFIG, REGISTRY_AUTH_FILE         where registry credentials are found
   HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE      how registries are reached and trusted
+  XDG_CACHE_HOME, else ~/.cache             what `trust-root update` remembers
   NO_COLOR                                  plain text
   GITHUB_*, RUNNER_ENVIRONMENT, CI_*, TEKTON_*
                                             what `attest --provenance ci` writes; its reference page

@@ -1,5 +1,7 @@
 //! The registry client of a command: what flags and environment say about one registry.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use attestry_core::{Reference, Repository};
 use attestry_oci::address::AddressRule;
@@ -54,9 +56,9 @@ pub(crate) fn client(
     Ok(Client::new(&options)?)
 }
 
-/// A client for signing services. The user names them, so they may be private.
-pub(crate) fn services_client(args: &RegistryArgs, environment: &Environment) -> Result<reqwest::Client, Failure> {
-    let ca = args.registry_ca.as_deref().map(|path| files::read(path, MAX_CA)).transpose()?;
+/// A client for the services of a Sigstore instance. The user names them, so they may be private.
+pub(crate) fn services_client(ca: Option<&Path>, environment: &Environment) -> Result<reqwest::Client, Failure> {
+    let ca = ca.map(|path| files::read(path, MAX_CA)).transpose()?;
     let options = HttpOptions {
         addresses: AddressRule::PrivateToo,
         system_roots: true,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::{
-    Content, Digest, Reason, ReasonCode, Refusal, Signed, SignedContent, Statement, StrongDigests,
-    SubjectDigests, Timestamp, TrustRoot, TrustedKey, UnverifiedBundle, UnverifiedEnvelope, UnverifiedMaterial,
-    UnverifiedMessage, Verified, about, logged, read_bundle, read_statement, told,
+    Content, Digest, Reason, ReasonCode, Refusal, Signed, SignedContent, Statement, StrongDigests, SubjectDigests,
+    Timestamp, TrustRoot, TrustedKey, UnverifiedBundle, UnverifiedEnvelope, UnverifiedMaterial, UnverifiedMessage,
+    Verified, about, logged, read_bundle, read_statement, told,
 };
 use crate::trust_root::File;
 

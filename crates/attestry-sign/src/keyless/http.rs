@@ -51,6 +51,8 @@ pub enum Service {
     Log,
     /// RFC 3161.
     TimestampAuthority,
+    /// The Update Framework.
+    TufRepository,
 }
 
 /// Why a service was of no help.
@@ -114,7 +116,12 @@ pub(crate) struct Answer {
 
 impl<'a> Asking<'a> {
     pub(crate) fn new(http: &'a reqwest::Client, patience: &'a Patience) -> Self {
-        Self { http, patience, until: Instant::now() + patience.total }
+        Self::until(http, patience, Instant::now() + patience.total)
+    }
+
+    /// For a conversation whose end is known already.
+    pub(crate) fn until(http: &'a reqwest::Client, patience: &'a Patience, until: Instant) -> Self {
+        Self { http, patience, until }
     }
 
     /// Asks until there is an answer, a refusal, or no time left.
@@ -205,6 +212,7 @@ impl fmt::Display for Service {
             Self::CertificateAuthority => "the certificate authority",
             Self::Log => "the transparency log",
             Self::TimestampAuthority => "the timestamp authority",
+            Self::TufRepository => "the TUF repository",
         })
     }
 }

@@ -33,8 +33,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Serves both addresses until `ended` resolves.
-pub(super) fn serve(listeners: [TcpListener; 2], router: Router, ended: oneshot::Receiver<()>) {
+/// Serves all addresses until `ended` resolves.
+pub(super) fn serve<const N: usize>(listeners: [TcpListener; N], router: Router, ended: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for listener in listeners {

@@ -75,6 +75,33 @@ pub(crate) struct PolicyDirArgs {
     pub(crate) directory: File,
 }
 
+/// `trust-root`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustRootCommand {
+    /// Fetch trusted_root.json over TUF and write it if it changed
+    Update(TrustRootUpdateArgs),
+}
+
+/// `trust-root update`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrustRootUpdateArgs {
+    /// The file to keep up to date: what `file` of a TrustRoot or --trust-root names
+    pub(crate) file: File,
+    /// TUF repository; without it that of Sigstore's public instance
+    #[arg(long, value_name = "URL", requires = "tuf_root")]
+    pub(crate) tuf_url: Option<String>,
+    /// The repository's root.json, obtained in a way that you trust
+    #[arg(long, value_name = "FILE", requires = "tuf_url")]
+    pub(crate) tuf_root: Option<File>,
+    /// Where the versions seen are remembered, so that none older is taken; by default below XDG_CACHE_HOME or
+    /// ~/.cache, a folder for each repository
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<File>,
+    /// PEM certificates to trust for the repository, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<File>,
+}
+
 /// `base`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BaseCommand {

@@ -58,7 +58,7 @@ impl Instance {
         let sct = strict_json::parse(&root).ok().and_then(listed).unwrap_or(false);
         let demands = Demands { sct, log: !services.logs.is_empty() };
         let root = TrustRoot::from_json(&root, demands).context("the trust root cannot be used")?;
-        let http = registry::services_client(registry, context.environment)?;
+        let http = registry::services_client(registry.registry_ca.as_deref(), context.environment)?;
         Ok(Self { keyless: Keyless::new(http.clone(), services), http, root })
     }
 
@@ -198,10 +198,7 @@ impl Instance {
 }
 
 /// Checks, and once more a little later if a time lay ahead of our clock.
-async fn with_clocks<T, E>(
-    check: impl Fn() -> Result<T, E>,
-    code: impl Fn(&E) -> Option<ReasonCode>,
-) -> Result<T, E> {
+async fn with_clocks<T, E>(check: impl Fn() -> Result<T, E>, code: impl Fn(&E) -> Option<ReasonCode>) -> Result<T, E> {
     match check() {
         Err(error) if code(&error) == Some(ReasonCode::TimestampInvalid) => {
             tokio::time::sleep(CLOCKS).await;

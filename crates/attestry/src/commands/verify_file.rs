@@ -62,7 +62,9 @@ impl FileVerification {
                 reason: None,
                 predicate_type: match verified.get() {
                     SignedFile::Content => None,
-                    SignedFile::Statement(statement) => Some(attestry_core::reason::clean(&statement.predicate_type, 512)),
+                    SignedFile::Statement(statement) => {
+                        Some(attestry_core::reason::clean(&statement.predicate_type, 512))
+                    }
                 },
                 key_id: Some(verified.key_id()),
                 issuer: verified.identity().map(|identity| identity.issuer.clone()),

@@ -52,6 +52,7 @@ impl<'a> Stage<'a> {
         let environment = Environment {
             password: Some(Zeroizing::new(PASSWORD.as_bytes().to_vec())),
             credentials: attestry_oci::CredentialPlaces::default(),
+            cache: None,
             https_proxy: None,
             no_proxy: Vec::new(),
             ci: Default::default(),

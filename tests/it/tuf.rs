@@ -1,0 +1,146 @@
+//! Trusted roots over TUF: the command against a repository of our own, honest and not.
+
+use std::fs;
+
+use attestry_testkit::{
+    authorities::{Instance, TufFault, TufRepository, TufServer},
+    clock,
+};
+use tempfile::TempDir;
+
+use crate::{attestry, peers};
+
+/// A repository, and a home in which it is followed.
+struct Stage {
+    repository: TufRepository,
+    server: TufServer,
+    home: TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let repository = TufRepository::new(trusted_root());
+        let (server, home) = (TufServer::start(&repository), tempfile::tempdir().unwrap());
+        fs::write(home.path().join("root.json"), repository.first_root()).unwrap();
+        Self { repository, server, home }
+    }
+
+    /// What the command says, on both channels together.
+    #[track_caller]
+    fn update(&self, code: i32) -> String {
+        self.server.publish(&self.repository);
+        let words = ["trust-root", "update", "trusted_root.json", "--tuf-root", "root.json", "--tuf-url"];
+        let mut command = attestry::attestry(self.home.path());
+        let output = command.args(words).arg(self.server.url()).output().unwrap();
+        let output = peers::expect(code, &format!("{:?}", self.repository.fault), output);
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+
+    fn file(&self) -> Vec<u8> {
+        fs::read(self.home.path().join("trusted_root.json")).unwrap_or_default()
+    }
+
+    /// Refused for this reason, and the file stays what it was.
+    #[track_caller]
+    fn refused(&self, code: i32, why: &str) {
+        let before = self.file();
+        let said = self.update(code);
+        assert!(said.contains(why) && said.contains("is unchanged"), "{:?}: {said}", self.repository.fault);
+        assert_eq!(self.file(), before, "{:?}", self.repository.fault);
+    }
+}
+
+fn trusted_root() -> Vec<u8> {
+    Instance::start(clock::now).trusted_root().to_string().into_bytes()
+}
+
+#[test]
+fn a_trusted_root_is_followed_through_new_versions_and_new_keys() {
+    let mut stage = Stage::new();
+    assert!(stage.update(0).starts_with("updated trusted_root.json (sha256:"));
+    assert_eq!(stage.file(), stage.repository.trusted_root);
+    assert!(stage.update(0).starts_with("unchanged "));
+    let (first, second) = (stage.repository.trusted_root.clone(), trusted_root());
+    assert_ne!(first, second);
+    stage.repository = TufRepository { trusted_root: second.clone(), versions: [3, 2, 2], ..stage.repository };
+    let said = stage.update(0);
+    assert!(said.contains("vouched for until 2040-01-01T00:00:00Z"), "{said}");
+    assert_eq!(stage.file(), second);
+    // What is vouched for and of no use to us changes nothing either.
+    stage.repository = TufRepository { trusted_root: b"{}".to_vec(), versions: [3, 3, 3], ..stage.repository };
+    stage.refused(4, "of no use");
+}
+
+#[test]
+fn attack_18_rollback() {
+    let mut stage = Stage::new();
+    stage.repository.versions = [2, 5, 5];
+    stage.update(0);
+    for versions in [[2, 4, 5], [2, 5, 4], [2, 6, 4]] {
+        stage.repository.versions = versions;
+        // The same version of the timestamp is no news, whatever it says.
+        if versions[1] == 5 {
+            stage.update(0);
+        } else {
+            stage.refused(4, "rollback");
+        }
+    }
+    // The root's version too: an old mirror has no second one, and what it has is signed for the first.
+    stage.repository.versions = [1, 6, 6];
+    stage.update(0);
+    // Without its memory nothing could be told, so it must be there.
+    let cache = stage.home.path().join(".cache");
+    fs::remove_dir_all(&cache).unwrap();
+    fs::write(&cache, "no folder").unwrap();
+    stage.refused(4, "the TUF cache");
+}
+
+#[test]
+fn attack_18_freeze() {
+    let mut stage = Stage::new();
+    stage.update(0);
+    stage.repository.timestamp_ends = clock::at("2026-01-01T00:00:00Z");
+    stage.repository.versions = [1, 2, 2];
+    stage.refused(3, "trust-root-stale");
+}
+
+#[test]
+fn attack_18_what_the_keys_do_not_vouch_for() {
+    for (fault, versions, why) in [
+        (TufFault::RootByStranger, [2, 2, 2], "threshold"),
+        (TufFault::ByStranger("timestamp"), [1, 2, 2], "threshold"),
+        (TufFault::ByStranger("snapshot"), [1, 2, 2], "threshold"),
+        (TufFault::ByStranger("targets"), [1, 2, 2], "threshold"),
+        (TufFault::ThresholdZero("timestamp"), [2, 2, 2], "threshold 0"),
+        (TufFault::ThresholdZero("targets"), [2, 2, 2], "threshold 0"),
+        (TufFault::DelegationByStranger, [1, 2, 2], "threshold"),
+        (TufFault::DelegationOfOtherPaths, [1, 2, 2], "not listed"),
+        (TufFault::HashIsPath, [1, 2, 2], "no name of a file"),
+        (TufFault::OtherTarget, [1, 2, 2], "mismatch"),
+        (TufFault::Endless, [1, 2, 2], "larger than"),
+    ] {
+        let mut stage = Stage::new();
+        stage.update(0);
+        stage.repository =
+            TufRepository { fault: Some(fault), versions, trusted_root: trusted_root(), ..stage.repository.clone() };
+        stage.refused(4, why);
+        // The next versions mend it; a root that a stranger signed never was one.
+        let next = if fault == TufFault::RootByStranger { 2 } else { versions[0] + 1 };
+        stage.repository = TufRepository { fault: None, versions: [next, 3, 3], ..stage.repository };
+        stage.update(0);
+        assert_eq!(stage.file(), stage.repository.trusted_root, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_repository_that_cannot_be_reached_is_no_verdict() {
+    let stage = Stage::new();
+    stage.update(0);
+    let Stage { server, home, .. } = stage;
+    let url = server.url().to_owned();
+    drop(server);
+    let words = ["trust-root", "update", "trusted_root.json", "--tuf-root", "root.json", "--tuf-url", &url];
+    attestry::run(home.path(), 3, &words);
+    attestry::run(home.path(), 2, &["trust-root", "update", "f", "--tuf-url", "https://tuf.example"]);
+    attestry::run(home.path(), 2, &["trust-root", "update", "f", "--tuf-root", "root.json", "--tuf-url", "ftp://a"]);
+}
