@@ -313,6 +313,30 @@ fn attack_14_an_expired_intermediate() {
     assert_eq!(judged, Err(ReasonCode::CertificateNotValidThen));
 }
 
+/// An intermediate was renewed under its name; the old one's key still signs, and says it were the new one's.
+#[test]
+fn attack_14_a_certificate_that_lies_about_its_issuers_key() {
+    let renewed = CertificateAuthority::faulty("acme", CaFault::OtherKeys);
+    let judge = |signing: CertificateAuthority| {
+        let mut world = World::new();
+        world.ca = signing;
+        let parts = world.honest();
+        let mut root = world.trusted_root();
+        let start = clock::at("2020-01-01T00:00:00Z");
+        root["certificateAuthorities"].as_array_mut().unwrap().push(renewed.trusted_root_entry(start, None));
+        let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
+        let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
+            panic!("readable")
+        };
+        candidate.verify_keyless(&root, None, clock::now()).map(|_| ()).map_err(|reason| reason.code)
+    };
+    assert_eq!(judge(renewed.clone()), Ok(()));
+    assert_eq!(judge(CertificateAuthority::new("acme")), Ok(()), "both are trusted while both hold");
+    let expired = CertificateAuthority::faulty("acme", CaFault::ExpiredIntermediate);
+    assert_eq!(judge(expired.clone()), Err(ReasonCode::CertificateNotValidThen));
+    assert_eq!(judge(expired.stating_the_key_of(&renewed)), Err(ReasonCode::CertificateUntrusted));
+}
+
 #[test]
 fn an_intermediate_that_comes_along_is_accepted_under_its_root() {
     let mut world = World::new();

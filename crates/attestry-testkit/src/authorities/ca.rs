@@ -49,6 +49,8 @@ pub struct CertificateAuthority {
     issuing_key: SigningKey,
     root: Certificate,
     intermediate: Certificate,
+    /// Whose key certificates say they were issued by.
+    stated_key: SubjectPublicKeyInfoOwned,
     ct_log: CtLog,
     other_ct_log: CtLog,
 }
@@ -60,6 +62,8 @@ pub enum CaFault {
     ExpiredIntermediate,
     /// Certificates name the intermediate as their issuer, but another key signs them.
     OtherIssuer,
+    /// It has the names of the one without fault, and keys of its own, as after a change of keys.
+    OtherKeys,
 }
 
 /// Who a certificate is for.
@@ -198,6 +202,13 @@ impl CertificateAuthority {
         self
     }
 
+    /// Certificates lie about the key that issued them: they state the key identifier of `other`'s intermediate.
+    #[must_use]
+    pub fn stating_the_key_of(mut self, other: &Self) -> Self {
+        self.stated_key = other.intermediate.tbs_certificate.subject_public_key_info.clone();
+        self
+    }
+
     /// The log whose promises certificates embed.
     pub fn ct_log(&self) -> &CtLog {
         &self.ct_log
@@ -215,7 +226,7 @@ impl CertificateAuthority {
             extension(true, &KeyUsage(KeyUsages::DigitalSignature.into())),
             extension(false, &ExtendedKeyUsage(vec![purpose])),
             extension(false, &certificate::key_identifier(&public_key)),
-            extension(false, &certificate::issuer_identifier(&issuer.subject_public_key_info)),
+            extension(false, &certificate::issuer_identifier(&self.stated_key)),
             extension(true, &leaf.names()),
         ];
         extensions.extend(leaf.claim_extensions());
@@ -246,7 +257,8 @@ impl CertificateAuthority {
     }
 
     fn build(organization: &str, fault: Option<CaFault>) -> Self {
-        let key = |role: &str| certificate::key(&format!("ca {role} {organization}"));
+        let others = if fault == Some(CaFault::OtherKeys) { "other " } else { "" };
+        let key = |role: &str| certificate::key(&format!("ca {others}{role} {organization}"));
         let start = clock::at("2020-01-01T00:00:00Z");
         let end = clock::at("2040-01-01T00:00:00Z");
         let intermediate_end = match fault {
@@ -265,10 +277,12 @@ impl CertificateAuthority {
         );
         draft.extensions.push(extension(false, &ExtendedKeyUsage(vec![rfc5912::ID_KP_CODE_SIGNING])));
         draft.extensions.push(extension(false, &certificate::issuer_identifier(&root.subject_public_key_info)));
+        let intermediate = certificate::sign(draft.issued_by(&name), &root_key);
         Self {
             organization: organization.to_owned(),
             root: certificate::sign(root, &root_key),
-            intermediate: certificate::sign(draft.issued_by(&name), &root_key),
+            stated_key: intermediate.tbs_certificate.subject_public_key_info.clone(),
+            intermediate,
             issuing_key: match fault {
                 Some(CaFault::OtherIssuer) => key("other intermediate"),
                 _ => intermediate_key,
