@@ -169,6 +169,24 @@ fn attack_07_a_log_entry_of_something_else() {
 }
 
 #[test]
+fn log_entries_of_other_kinds_are_told_from_damaged_ones() {
+    let mut world = World::new();
+    let honest = world.honest();
+    let with = |member: &str, value: serde_json::Value| {
+        let mut parts = honest.clone();
+        parts.entries[0][member] = value;
+        parts
+    };
+    for (kind, version) in [("intoto", "0.0.1"), ("dsse", "0.0.2"), ("tuf", "0.0.1"), ("", "")] {
+        let other = with("kindVersion", json!({"kind": kind, "version": version}));
+        world.refused(&other, ReasonCode::BundleUnsupported);
+    }
+    for (member, value) in [("logIndex", json!("x")), ("canonicalizedBody", json!(7)), ("kindVersion", json!("dsse"))] {
+        world.refused(&with(member, value), ReasonCode::BundleMalformed);
+    }
+}
+
+#[test]
 fn attack_08_proofs_that_do_not_prove() {
     for fault in [
         LogFault::ProofOfAnotherTree,

@@ -71,7 +71,7 @@ pub enum IdentityError {
 }
 
 /// The arc of Fulcio's extensions, without its last number.
-const FULCIO: &str = "1.3.6.1.4.1.57264.1";
+const FULCIO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1");
 const ISSUER_V1: u32 = 1;
 const USER_NAME: u32 = 7;
 const ISSUER_V2: u32 = 8;
@@ -157,9 +157,12 @@ fn claim_name(number: u32) -> Option<&'static str> {
     CLAIMS.get(usize::try_from(number.checked_sub(FIRST_CLAIM)?).ok()?).copied()
 }
 
+/// The last number of an extension of Fulcio's, as far as one byte holds it.
 fn fulcio_number(oid: &ObjectIdentifier) -> Option<u32> {
-    let parent = oid.parent()?;
-    if parent.to_string() == FULCIO { oid.arcs().last() } else { None }
+    match oid.as_bytes().strip_prefix(FULCIO.as_bytes())? {
+        [number @ ..0x80] => Some((*number).into()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -28,23 +28,21 @@ impl StrictJsonError {
 
 /// Checks `bytes` and returns nothing: for documents that are read by a typed parser afterwards.
 pub fn check(bytes: &[u8]) -> Result<(), StrictJsonError> {
-    let mut nodes = 0;
-    run(bytes, Check { depth: 0, nodes: &mut nodes })
+    run(bytes, Check { depth: 0, nodes: &mut 0 }).map(|_| ())
 }
 
 /// Checks `bytes` and returns the value.
 pub fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
-    check(bytes)?;
-    serde_json::from_slice(bytes).map_err(|error| StrictJsonError(error.to_string()))
+    read(bytes)
 }
 
 /// Checks `bytes` and reads them as `T`.
 pub fn read<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StrictJsonError> {
-    check(bytes)?;
-    serde_json::from_slice(bytes).map_err(|error| StrictJsonError(error.to_string()))
+    let text = run(bytes, Check { depth: 0, nodes: &mut 0 })?;
+    serde_json::from_str(text).map_err(|error| StrictJsonError(error.to_string()))
 }
 
-fn run(bytes: &[u8], seed: Check<'_>) -> Result<(), StrictJsonError> {
+fn run<'a>(bytes: &'a [u8], seed: Check<'_>) -> Result<&'a str, StrictJsonError> {
     // serde_json accepts lone surrogate escapes as bytes and checks strings lazily; the whole text first.
     let text = std::str::from_utf8(bytes).map_err(|_| StrictJsonError("the text is not valid UTF-8".to_owned()))?;
     if text.starts_with('\u{feff}') {
@@ -53,7 +51,8 @@ fn run(bytes: &[u8], seed: Check<'_>) -> Result<(), StrictJsonError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let failed = |error: serde_json::Error| StrictJsonError(error.to_string());
     seed.deserialize(&mut deserializer).map_err(failed)?;
-    deserializer.end().map_err(failed)
+    deserializer.end().map_err(failed)?;
+    Ok(text)
 }
 
 /// Walks a value without building it.

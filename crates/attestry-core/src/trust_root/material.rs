@@ -133,20 +133,9 @@ struct KindVersion<'a> {
     version: Cow<'a, str>,
 }
 
-/// One log entry, with what its version demands.
+/// One log entry, with what its bundle's version demands.
 fn log_entry(json: &RawValue, version: MaterialVersion) -> Result<TransparencyLogEntry, Refusal> {
-    let EntryKind { kind_version: KindVersion { kind, version: of } } =
-        serde_json::from_str(json.get()).map_err(|error| malformed(&error))?;
-    let known = matches!(
-        (kind.as_ref(), of.as_ref()),
-        ("hashedrekord", "0.0.1" | "0.0.2") | ("dsse", "0.0.1") | ("intoto", "0.0.2")
-    );
-    if !known {
-        let kind = if kind.is_empty() { "unnamed" } else { &kind };
-        let message = format!("its log entry is of kind {kind} {of}, which is not understood");
-        return Err(Refusal::new(ReasonCode::BundleUnsupported, &message));
-    }
-    let entry: TransparencyLogEntry = serde_json::from_str(json.get()).map_err(|error| malformed(&error))?;
+    let entry: TransparencyLogEntry = serde_json::from_str(json.get()).map_err(|error| unreadable(json, &error))?;
     let has_proof = entry.inclusion_proof.as_ref().is_some_and(|proof| !proof.checkpoint.is_empty());
     let lacks = match version.demands_proof() {
         true if !has_proof => "inclusion proof and checkpoint",
@@ -154,6 +143,23 @@ fn log_entry(json: &RawValue, version: MaterialVersion) -> Result<TransparencyLo
         _ => return Ok(entry),
     };
     Err(Refusal::new(ReasonCode::LogProofInvalid, &format!("a log entry has no {lacks}")))
+}
+
+/// What cannot be read is malformed, or of a kind that the library does not know.
+fn unreadable(json: &RawValue, error: &serde_json::Error) -> Refusal {
+    let Ok(EntryKind { kind_version: KindVersion { kind, version } }) = serde_json::from_str(json.get()) else {
+        return malformed(error);
+    };
+    if matches!(
+        (kind.as_ref(), version.as_ref()),
+        ("hashedrekord", "0.0.1" | "0.0.2") | ("dsse", "0.0.1") | ("intoto", "0.0.2")
+    ) {
+        return malformed(error);
+    }
+    let kind = if kind.is_empty() { "unnamed" } else { &kind };
+    let kind = crate::reason::clean(&format!("{kind} {version}"), 64);
+    let message = format!("its log entry is of kind {kind}, which is not understood");
+    Refusal::new(ReasonCode::BundleUnsupported, &message)
 }
 
 fn certificates(material: &UnverifiedMaterial) -> Result<VerificationMaterialContent, Refusal> {
