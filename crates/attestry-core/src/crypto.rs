@@ -225,6 +225,41 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_equal_by_their_bytes() {
+        let other = SigningKey::from_bytes(&[8; 32].into()).unwrap().verifying_key().to_public_key_der().unwrap();
+        let [one, other] = [&p256().1[..], other.as_bytes()].map(|spki| PublicKey::from_spki_der(spki).unwrap());
+        assert_eq!(one, one.clone());
+        assert_ne!(one, other);
+        assert_eq!(format!("{one:?}"), format!("PublicKey(EcdsaP256Sha256, {})", one.id()));
+    }
+
+    /// Distinguished encoding (X.690 §10.1): the shortest form of a length, and nothing after the value.
+    #[test]
+    fn a_der_length_has_one_spelling() {
+        for length in [0_usize, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff] {
+            let [_, _, high, low] = u32::try_from(length).unwrap().to_be_bytes();
+            let value = vec![7; length];
+            let spelled: Vec<Vec<u8>> = [&[low][..], &[0x81, low], &[0x82, high, low]]
+                .into_iter()
+                .map(|head| [&[0x30][..], head, &value].concat())
+                .collect();
+            let shortest = match length {
+                ..0x80 => 0,
+                ..0x100 => 1,
+                _ => 2,
+            };
+            for (at, bytes) in spelled.iter().enumerate() {
+                let expected = (at == shortest).then_some(&value[..]);
+                assert_eq!(der_value(bytes, 0x30), expected, "{length} spelled {:x?}", &bytes[..4.min(bytes.len())]);
+            }
+            let good = &spelled[shortest];
+            assert_eq!(der_value(good, 0x03), None, "another tag");
+            assert_eq!(der_value(&[&good[..], &[0]].concat(), 0x30), None, "something after it");
+            assert_eq!(der_value(&good[..good.len() - 1], 0x30), None, "cut");
+        }
+    }
+
+    #[test]
     fn damaged_keys_are_refused() {
         let (_, spki) = p256();
         for end in 0..spki.len() {
@@ -238,6 +273,11 @@ mod tests {
         for text in ["", "-----BEGIN PUBLIC KEY-----", "ssh-ed25519 AAAA"] {
             assert_eq!(PublicKey::from_pem(text), Err(KeyError::NotPem), "{text}");
         }
+        // White space around a block counts towards its bound.
+        let pem = SigningKey::from_bytes(&[7; 32].into()).unwrap().verifying_key().to_public_key_pem(LineEnding::LF);
+        let padded = |size: usize| format!("{:<size$}", pem.as_ref().unwrap());
+        assert!(PublicKey::from_pem(&padded(MAX_PEM)).is_ok());
+        assert_eq!(PublicKey::from_pem(&padded(MAX_PEM + 1)), Err(KeyError::NotPem));
         let private = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         assert_eq!(PublicKey::from_pem(private), Err(KeyError::WrongLabel("PRIVATE KEY".into())));
     }
