@@ -2,6 +2,12 @@
 
 use std::fs;
 
+use attestry_core::{
+    Digest,
+    manifest::{OCI_INDEX, OCI_MANIFEST},
+};
+use serde_json::json;
+
 use crate::{
     attestry::{key_authority, run, write_policy},
     peers::Peers,
@@ -212,4 +218,56 @@ fn a_revoked_signer_is_no_verified_one_in_the_tree() {
         assert_eq!(leaf["signer"]["authority"] == "ours", verified, "{leaf}");
         assert_eq!(leaf["unverified"]["code"] == "revoked", !verified, "{leaf}");
     }
+}
+
+/// Signatures stand beside the index, the indexes in it and what runs; BuildKit's statements with what they are about.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tree_holds_nested_indexes_and_what_buildkit_wrote() {
+    let registry = attestry_playground::Registry::start().await.unwrap();
+    let app = attestry_playground::ImageBuilder::single("linux/amd64").build().unwrap();
+    registry.load("app", &app, &[]).await.unwrap();
+    let put = async |media_type: &str, document: serde_json::Value| {
+        let bytes = document.to_string().into_bytes();
+        let digest = Digest::of(&bytes);
+        let size = bytes.len();
+        registry.load_manifest("app", &digest.to_string(), media_type, bytes.into()).await.unwrap();
+        (digest, json!({"mediaType": media_type, "digest": digest, "size": size}))
+    };
+    let blob = registry.load_blob("app", "{}".into()).await.unwrap();
+    let layer = json!({"mediaType": "application/vnd.in-toto+json", "digest": blob, "size": 2,
+        "annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"}});
+    let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": blob, "size": 2});
+    let (statements, mut marked) =
+        put(OCI_MANIFEST, json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]}))
+            .await;
+    marked["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    marked["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": app.digest()});
+    let mut runnable = app.root().descriptor();
+    runnable["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    let index = |entries: serde_json::Value| json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
+    let (inner, entry) = put(OCI_INDEX, index(json!([runnable, marked]))).await;
+    let (outer, _) = put(OCI_INDEX, index(json!([entry]))).await;
+
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    run(home, 0, &["key", "generate", "ours"]);
+    let image = |digest: Digest| format!("{}/app@{digest}", registry.host());
+    for digest in [outer, inner, app.digest()] {
+        run(home, 0, &["sign", &image(digest), "--key", "ours.key"]);
+    }
+    let tree = run(home, 0, &["tree", &image(outer), "--key", "ours.pub", "--output", "json"]);
+    let tree: serde_json::Value = serde_json::from_str(&tree).unwrap();
+    let images = tree["images"].as_array().unwrap();
+    let digests: Vec<_> = images.iter().map(|image| image["digest"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(digests, [outer, inner, app.digest()].map(|digest| digest.to_string()));
+    for image in images {
+        let attachments = image["attachments"].as_array().unwrap();
+        assert!(attachments.len() == 1 && attachments[0]["signer"]["authority"] == "key", "{image}");
+        assert!(attachments[0]["payload"].as_str().unwrap().starts_with("sha256:"), "{image}");
+    }
+    let types = ["https://slsa.dev/provenance/v0.2"];
+    let unsigned = json!([{"manifest": statements, "unverifiedPredicateTypes": types}]);
+    assert_eq!((&images[0]["unsigned"], &images[1]["unsigned"]), (&json!(null), &json!(null)));
+    assert_eq!(images[2]["unsigned"], unsigned);
 }

@@ -375,7 +375,56 @@ mod tests {
 
     #[test]
     fn attack_36_a_large_bundle_is_only_large_by_its_payload() {
-        let padded = sample().replacen("{", &format!(r#"{{"pad":"{}","#, "x".repeat(MAX_OUTSIDE_PAYLOAD)), 1);
-        assert_eq!(UnverifiedBundle::parse(padded.as_bytes()).unwrap_err(), BundleError::TooLarge);
+        let around = sample().len() - "e30=".len() + r#""pad":"","#.len();
+        let padded =
+            |outside: usize| sample().replacen("{", &format!(r#"{{"pad":"{}","#, "x".repeat(outside - around)), 1);
+        assert!(UnverifiedBundle::parse(padded(MAX_OUTSIDE_PAYLOAD).as_bytes()).is_ok());
+        let large = padded(MAX_OUTSIDE_PAYLOAD + 1);
+        assert_eq!(UnverifiedBundle::parse(large.as_bytes()).unwrap_err(), BundleError::TooLarge);
+        let whole = |size: usize| sample().replacen("e30=", &"A".repeat(size - (sample().len() - "e30=".len())), 1);
+        let at_most = whole(MAX_BUNDLE - MAX_BUNDLE.abs_diff(sample().len()) % 4);
+        assert!(UnverifiedBundle::parse(at_most.as_bytes()).is_ok(), "{}", at_most.len());
+        assert_eq!(UnverifiedBundle::parse(whole(MAX_BUNDLE + 1).as_bytes()).unwrap_err(), BundleError::TooLarge);
+    }
+
+    /// Certificates, log entries and timestamps: how many, and in which version which form.
+    #[test]
+    fn material_is_read_by_its_version_and_counted() {
+        let read = |version: &str, material: &str| {
+            let media_type = format!(r#""mediaType":"{version}""#);
+            let text = sample().replacen(&format!(r#""mediaType":"{BUNDLE_V03}""#), &media_type, 1);
+            let hint = format!(r#""publicKey":{{"hint":"{}"}}"#, key_hint(&Digest::of("key")));
+            assert!(text.contains(&hint));
+            UnverifiedBundle::parse(text.replacen(&hint, material, 1).as_bytes()).map(|bundle| bundle.material)
+        };
+        let chain = |length: usize| {
+            format!(
+                r#""x509CertificateChain":{{"certificates":[{}]}}"#,
+                vec![r#"{"rawBytes":"AAAA"}"#; length].join(",")
+            )
+        };
+        let certificates = |length: usize| UnverifiedSigner::Certificates(vec![vec![0; 3]; length]);
+        let single = r#""certificate":{"rawBytes":"AAAA"}"#;
+        for (text, version) in
+            [(BUNDLE_V01, MaterialVersion::V01), (BUNDLE_V02, MaterialVersion::V02), (BUNDLE_V03, MaterialVersion::V03)]
+        {
+            let material = read(text, single).unwrap();
+            assert_eq!((material.version, material.signer), (version, certificates(1)));
+        }
+        assert_eq!(read(BUNDLE_V02, &chain(MAX_CHAIN)).unwrap().signer, certificates(MAX_CHAIN));
+        for refused in [chain(0), chain(MAX_CHAIN + 1), single.replace("AAAA", "A A A A")] {
+            assert_eq!(read(BUNDLE_V02, &refused).unwrap_err(), BundleError::Certificates, "{refused}");
+        }
+        assert_eq!(read(BUNDLE_V03, &chain(1)).unwrap_err(), BundleError::Certificates);
+        let proofs = |entries: usize, stamps: usize| {
+            let [entries, stamps] = [("{}", entries), (r#"{"signedTimestamp":"AAAA"}"#, stamps)]
+                .map(|(one, count)| vec![one; count].join(","));
+            let stamps = format!(r#""timestampVerificationData":{{"rfc3161Timestamps":[{stamps}]}}"#);
+            read(BUNDLE_V03, &format!(r#"{single},"tlogEntries":[{entries}],{stamps}"#))
+                .map(|material| (material.log_entries.len(), material.timestamps.len()))
+        };
+        assert_eq!(proofs(MAX_PROOFS, MAX_PROOFS), Ok((MAX_PROOFS, MAX_PROOFS)));
+        assert_eq!(proofs(MAX_PROOFS + 1, 0), Err(BundleError::TooManyProofs));
+        assert_eq!(proofs(0, MAX_PROOFS + 1), Err(BundleError::TooManyProofs));
     }
 }

@@ -126,6 +126,18 @@ mod tests {
     }
 
     #[test]
+    fn signatures_are_counted() {
+        let read = |count: usize| {
+            let one = EnvelopeJson::new(IN_TOTO, b"{}", b"sig");
+            let signatures = one.signatures.iter().cycle().take(count).cloned().collect();
+            UnverifiedEnvelope::from_json(&EnvelopeJson { signatures, ..one.clone() }).map(|read| read.signatures.len())
+        };
+        assert_eq!(read(0), Err(EnvelopeError::Unsigned));
+        assert_eq!(read(MAX_SIGNATURES), Ok(MAX_SIGNATURES));
+        assert_eq!(read(MAX_SIGNATURES + 1), Err(EnvelopeError::TooManySignatures));
+    }
+
+    #[test]
     fn attack_32_base64_has_one_spelling_per_alphabet() {
         for (text, bytes) in [
             ("", Some(&b""[..])),

@@ -22,6 +22,8 @@ pub const MANIFEST_TYPES: [&str; 4] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST,
 
 /// How many children of an index are looked at.
 pub const MAX_CHILDREN: usize = 64;
+/// How deep indexes may nest: an index of indexes is read, deeper is not.
+pub const MAX_DEPTH: usize = 2;
 const MAX_LAYERS: usize = 1024;
 
 /// A manifest or an index.

@@ -2,13 +2,10 @@
 
 use attestry_core::{
     Digest, Evidence, Need, Needs, Reason, ReasonCode,
-    manifest::{Index, MAX_CHILDREN, Manifest},
+    manifest::{Index, MAX_CHILDREN, MAX_DEPTH, Manifest},
 };
 
 use super::judgement::Judgement;
-
-/// How deep indexes may nest: an index of indexes is read, deeper is not.
-const MAX_DEPTH: usize = 2;
 
 /// One thing that a node can run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -110,18 +110,21 @@ fn attack_79_a_flood_is_over_the_limit_only_while_unread() {
 #[test]
 fn attack_79_one_large_blob_under_many_names() {
     let image = image();
-    let blob = bytes::Bytes::from(vec![b' '; 16 << 20]);
-    let list = |count: usize| {
+    let large = bytes::Bytes::from(vec![b' '; 16 << 20]);
+    let list = |blob: &bytes::Bytes, count: usize| {
         let names = (0..count).map(|number| format!("https://example.org/{number}"));
         let builder = names.fold(EvidenceBuilder::new(REPOSITORY, &image), |builder, hint| {
             builder.attach_as(image.digest(), image.digest(), BUNDLE_V03, Some(&hint), blob.clone())
         });
         Attachments::of(&builder.build(), image.digest(), Layout::Referrers)
     };
-    let most = usize::try_from(MAX_ATTACHED / blob.len() as u64).unwrap();
-    assert!(list(most).incomplete.is_empty());
-    let more = list(most + 1);
-    assert_eq!((more.found.len(), more.incomplete[0].code), (most, ReasonCode::OverLimit));
+    let by_bytes = usize::try_from(MAX_ATTACHED / large.len() as u64).unwrap();
+    let by_number = 2 * MAX_ATTACHMENTS;
+    for (blob, most) in [(large, by_bytes), ("small".into(), by_number)] {
+        assert!(list(&blob, most).incomplete.is_empty());
+        let more = list(&blob, most + 1);
+        assert_eq!((more.found.len(), more.incomplete[0].code), (most, ReasonCode::OverLimit));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod repair;
 
 use attestry_core::attachment::{Attachment, Attachments, Form};
 use attestry_core::evidence::Layout;
-use attestry_core::manifest::Manifest;
+use attestry_core::manifest::{DOCKER_INDEX, Descriptor, MAX_CHILDREN, MAX_DEPTH, Manifest, OCI_INDEX};
 use attestry_core::verify::{Candidate, Reading, SubjectDigests};
 use attestry_core::{Digest, Evidence, Need, Needs, Reason, ReasonCode, Timestamp};
 use attestry_oci::Budget;
@@ -97,14 +97,14 @@ pub(super) fn run(args: &TreeArgs, context: Context<'_>) -> Result<Exit, Failure
     let (evidence, subject) = evidence?;
     let images = images(&evidence, subject.digest);
     let mut gaps: Vec<Reason> = evidence.gaps.iter().map(attestry_core::Gap::reason).collect();
-    for (digest, _) in &images {
+    for Found { digest, .. } in &images {
         // Bounds are no gaps of the collection, and yet the list ends there.
         let bounded = LAYOUTS.into_iter().flat_map(|layout| Attachments::of(&evidence, *digest, layout).incomplete);
         gaps.extend(bounded);
     }
     gaps.sort();
     gaps.dedup();
-    let images = images.into_iter().map(|(digest, platform)| branch(&evidence, &judge, digest, platform)).collect();
+    let images = images.into_iter().map(|found| branch(&evidence, &judge, found)).collect();
     let tree = Tree { image: reference.pin(subject.digest).to_string(), images, gaps };
     context.output.result("AttachmentTree", &tree, || describe(&tree, context.output.paint))?;
     Ok(if tree.gaps.is_empty() { Exit::Done } else { Exit::Undeterminable })
@@ -113,59 +113,78 @@ pub(super) fn run(args: &TreeArgs, context: Context<'_>) -> Result<Exit, Failure
 /// Everything that lies beside the subject and the images in it.
 fn needs(evidence: &Evidence, subject: Digest) -> Needs {
     let mut needs = Needs::from([Need::Manifest { digest: subject }]);
-    for (digest, _) in images(evidence, subject) {
+    for Found { digest, is_index, .. } in images(evidence, subject) {
         for layout in LAYOUTS {
             needs.extend(Attachments::of(evidence, digest, layout).pending);
         }
+        needs.extend(is_index.then_some(Need::Manifest { digest }));
+        needs.extend(attestation_manifests(evidence, digest).map(|(_, digest)| Need::Manifest { digest }));
     }
-    needs.extend(attestation_manifests(evidence, subject).map(|(_, digest)| Need::Manifest { digest }));
     needs
 }
 
 /// BuildKit's attestation manifests of an index, with the image that each says it is about.
-fn attestation_manifests(evidence: &Evidence, subject: Digest) -> impl Iterator<Item = (Option<Digest>, Digest)> {
-    let document = evidence.document(&subject);
-    let entries = match document.map(|d| Manifest::parse(&d.media_type, &d.bytes)) {
-        Some(Ok(Manifest::Index(index))) => index.manifests,
-        _ => Vec::new(),
-    };
-    let marked = entries.into_iter().filter(|entry| entry.is_attestation_manifest());
+fn attestation_manifests(evidence: &Evidence, index: Digest) -> impl Iterator<Item = (Option<Digest>, Digest)> {
+    let marked = entries(evidence, index).into_iter().filter(Descriptor::is_attestation_manifest);
     let about = |annotations: &BTreeMap<String, String>| annotations.get(BUILDKIT_ABOUT)?.parse().ok();
-    marked
-        .take(attestry_core::manifest::MAX_CHILDREN)
-        .map(move |entry| (entry.annotations.as_ref().and_then(about), entry.digest))
+    marked.take(MAX_CHILDREN).map(move |entry| (entry.annotations.as_ref().and_then(about), entry.digest))
 }
 
-/// The subject and, once its index was read, the runnable images in it.
-fn images(evidence: &Evidence, subject: Digest) -> Vec<(Digest, Option<String>)> {
-    let mut images = vec![(subject, None)];
-    let document = evidence.document(&subject);
-    if let Some(Ok(Manifest::Index(index))) = document.map(|d| Manifest::parse(&d.media_type, &d.bytes)) {
-        let runnable = index.manifests.iter().filter(|entry| !entry.is_attestation_manifest());
-        let named = runnable.map(|entry| (entry.digest, entry.platform.as_ref().map(ToString::to_string)));
-        images.extend(named.take(attestry_core::manifest::MAX_CHILDREN));
+/// The entries of an index that was read.
+fn entries(evidence: &Evidence, index: Digest) -> Vec<Descriptor> {
+    let document = evidence.document(&index);
+    match document.map(|d| Manifest::parse(&d.media_type, &d.bytes)) {
+        Some(Ok(Manifest::Index(index))) => index.manifests,
+        _ => Vec::new(),
+    }
+}
+
+/// The subject, or something in it that runs or holds what runs.
+struct Found {
+    digest: Digest,
+    platform: Option<String>,
+    /// The index that lists it; the subject itself is listed by none.
+    listed_by: Option<Digest>,
+    is_index: bool,
+}
+
+/// The subject and, once its index was read, what is in it: as deep as a review looks.
+fn images(evidence: &Evidence, subject: Digest) -> Vec<Found> {
+    let mut images = vec![Found { digest: subject, platform: None, listed_by: None, is_index: true }];
+    let mut level = 0..1;
+    for _ in 0..MAX_DEPTH {
+        let indexes: Vec<Digest> = images[level.clone()].iter().filter(|i| i.is_index).map(|i| i.digest).collect();
+        level.start = images.len();
+        for index in indexes {
+            for entry in entries(evidence, index).into_iter().filter(|entry| !entry.is_attestation_manifest()) {
+                if images.len() > MAX_CHILDREN || images.iter().any(|known| known.digest == entry.digest) {
+                    continue;
+                }
+                let is_index = [OCI_INDEX, DOCKER_INDEX].contains(&entry.media_type.as_str());
+                let platform = entry.platform.as_ref().map(ToString::to_string);
+                images.push(Found { digest: entry.digest, platform, listed_by: Some(index), is_index });
+            }
+        }
+        level.end = images.len();
     }
     images
 }
 
-fn branch(evidence: &Evidence, judge: &Judge, digest: Digest, platform: Option<String>) -> Branch {
+fn branch(evidence: &Evidence, judge: &Judge, found: Found) -> Branch {
+    let Found { digest, platform, listed_by, is_index } = found;
     let subject = SubjectDigests::of(evidence, digest);
     let found = LAYOUTS.into_iter().flat_map(|layout| {
         let attachments = Attachments::of(evidence, digest, layout).found;
         attachments.into_iter().map(move |attachment| (layout, attachment))
     });
     let attachments = found.map(|(layout, attachment)| leaf(layout, &attachment, &subject, judge)).collect();
-    let index = evidence.digest.unwrap_or(digest);
-    let about = |(about, manifest): (Option<Digest>, Digest)| {
-        // One that names no image is listed with the index.
-        (about.unwrap_or(index) == digest).then(|| unsigned(evidence, manifest))
-    };
-    Branch {
-        digest,
-        platform,
-        attachments,
-        unsigned: attestation_manifests(evidence, index).filter_map(about).collect(),
-    }
+    // What BuildKit says of this image in the index that lists it; what it says of no image stands with the index.
+    let of_image = listed_by.into_iter().flat_map(|index| attestation_manifests(evidence, index));
+    let of_image = of_image.filter(|(about, _)| *about == Some(digest));
+    let of_nothing = is_index.then_some(digest).into_iter().flat_map(|index| attestation_manifests(evidence, index));
+    let of_nothing = of_nothing.filter(|(about, _)| about.is_none_or(|about| about == digest));
+    let unsigned = of_image.chain(of_nothing).map(|(_, manifest)| unsigned(evidence, manifest)).collect();
+    Branch { digest, platform, attachments, unsigned }
 }
 
 fn unsigned(evidence: &Evidence, manifest: Digest) -> Unsigned {
