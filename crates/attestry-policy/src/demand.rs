@@ -115,3 +115,65 @@ fn pem(key: &PublicKey) -> String {
         (0..body.len()).step_by(64).filter_map(|at| body.get(at..(at + 64).min(body.len()))).collect();
     format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use attestry_core::trust_root::PUBLIC_GOOD;
+    use p256::{ecdsa::SigningKey, pkcs8::EncodePublicKey as _};
+
+    use super::*;
+    use crate::compile::RequirementKind;
+
+    fn key() -> PublicKey {
+        let key = SigningKey::from_bytes(&[7; 32].into()).unwrap();
+        PublicKey::from_spki_der(key.verifying_key().to_public_key_der().unwrap().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_one_authority_and_stands_on_a_trust_root_only_where_one_is_given() {
+        let key = key();
+        for root in [None, Some(PUBLIC_GOOD)] {
+            let demand = Demand { signer: Signer::Key(&key), trusted_root: root, predicate_type: None };
+            let set = demand.policy_set().unwrap();
+            let [authority] = set.authorities().values().collect::<Vec<_>>()[..] else { panic!("one authority") };
+            assert_eq!((authority.name.as_str(), authority.key().unwrap().key_id), ("key", key.id()));
+            assert_eq!(authority.trust_root().is_some(), root.is_some());
+        }
+    }
+
+    #[test]
+    fn an_identity_stands_on_the_public_instance_unless_another_root_is_given() {
+        let signer = Signer::Identity { subject: "release@acme.test", issuer: "https://token.issuer.test" };
+        let set = Demand { signer, trusted_root: None, predicate_type: None }.policy_set().unwrap();
+        let keyless = set.authorities()["identity"].keyless().unwrap();
+        assert_eq!(keyless.issuer, "https://token.issuer.test");
+        assert!(keyless.subject.matches("release@acme.test") && !keyless.subject.matches("other@acme.test"));
+        assert!(Demand { signer, trusted_root: Some("{}"), predicate_type: None }.policy_set().is_err());
+        let nobody = Signer::Identity { subject: "release@acme.test", issuer: "acme" };
+        assert!(Demand { signer: nobody, trusted_root: None, predicate_type: None }.policy_set().is_err());
+    }
+
+    #[test]
+    fn a_type_is_a_short_name_or_a_uri() {
+        let key = key();
+        let demand = |predicate_type| Demand { signer: Signer::Key(&key), trusted_root: None, predicate_type };
+        let kind = |name| demand(name).policy_set().map(|set| set.policies()[0].require[0].kind.clone());
+        assert!(matches!(kind(None), Ok(RequirementKind::Signature(_))));
+        let types = |name| match kind(Some(name)) {
+            Ok(RequirementKind::Attestation(attestation)) => attestation.types,
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!((types("spdx").formats.len(), types("spdx").uris.len()), (1, 0));
+        assert_eq!(types("https://example.org/own/v1").uris, ["https://example.org/own/v1"]);
+        assert!(kind(Some("own")).is_err());
+    }
+
+    #[test]
+    fn a_key_is_written_in_lines_as_others_write_it() {
+        let text = pem(&key());
+        assert_eq!(PublicKey::from_pem(&text).unwrap(), key());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.iter().map(|line| line.len()).collect::<Vec<_>>(), [26, 64, 60, 24]);
+    }
+}

@@ -57,8 +57,12 @@ fn image(layers: &str) -> Image<'_> {
     Image { layers, diff_ids: layers, claim: None, digest: digest("the image itself") }
 }
 
-/// `base addedAt`, or the reason code.
+/// `base until`, or the reason code.
 fn outcome(catalog: &str, requirement: &str, image: &Image<'_>) -> String {
+    judged(catalog, requirement, image).unwrap_or_else(|reason| reason.code.to_string())
+}
+
+fn judged(catalog: &str, requirement: &str, image: &Image<'_>) -> Result<String, Reason> {
     let policy = format!(
         "apiVersion: attestry.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: p}}\nspec:\n  match: {{images: [\"**\"]}}\n  require: [{{name: b, baseImage: {{catalogs: [c]{requirement}}}}}]\n"
     );
@@ -71,12 +75,24 @@ fn outcome(catalog: &str, requirement: &str, image: &Image<'_>) -> String {
     let assessment = base.assess(image, "2026-06-01T00:00:00Z".parse().unwrap());
     assert_eq!(assessment.valid_until.is_some(), assessment.reason.is_none());
     match assessment.reason {
-        Some(reason) => reason.code.to_string(),
+        Some(reason) => Err(reason),
         None => {
             let found = assessment.found.unwrap();
-            format!("{} until {}", found.base.name, assessment.valid_until.unwrap())
+            Ok(format!("{} until {}", found.base.name, assessment.valid_until.unwrap()))
         }
     }
+}
+
+#[test]
+fn a_refusal_says_what_of_the_base_it_is() {
+    let plain = catalog(&[
+        ("gone Revoked 2027-01-31", &["2026-01-01 Supported g"]),
+        ("mixed Supported 2027-01-31", &["2026-01-01 Revoked m"]),
+    ]);
+    let said = |layers: &str| judged(&plain, "", &image(layers)).unwrap_err();
+    assert_eq!(said("g app").message, "the base gone (build of 2026-01-01T00:00:00Z) is revoked");
+    assert_eq!(said("m app").message, "the build mixed (build of 2026-01-01T00:00:00Z) is revoked");
+    assert_eq!(said("m app").details["contact"], "#platform");
 }
 
 #[test]
@@ -92,12 +108,18 @@ fn the_longest_match_decides() {
         ),
         ("gone Revoked 2027-01-31", &["2026-01-01 Supported a b g"]),
         ("holed Supported 2027-01-31", &["2026-01-01 Supported empty h empty"]),
+        ("early Supported 2028-01-31", &["2025-01-01 Supported a b e"]),
+        ("hollow Supported 2027-01-31", &["2026-01-01 Supported k empty empty"]),
+        ("later Supported 2028-01-31", &["2026-02-01 Supported k empty"]),
     ]);
     let check = |requirement: &str, layers: &str, expected: &str| {
         assert_eq!(outcome(&plain, requirement, &image(layers)), expected, "{requirement} {layers}");
     };
     check("", "a b app", "debian until 2027-02-01T00:00:00Z");
     check("", "a b c app", "java until 2027-01-01T00:00:00Z");
+    // What is longer wins over what is newer; empty layers make nothing longer.
+    check("", "a b e app", "early until 2028-02-01T00:00:00Z");
+    check("", "k empty empty app", "later until 2028-02-01T00:00:00Z");
     check("", "a app", "base-unknown");
     check("", "b a app", "base-unknown");
     check("", "", "base-unknown");
