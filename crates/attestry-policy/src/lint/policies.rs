@@ -109,26 +109,12 @@ fn of_requirement(requirement: &Requirement, findings: &mut Vec<Finding>) {
             let message = format!("{:?} has one alternative only", requirement.name);
             findings.push(finding(Level::Notice, "any-of-single", place, message, "write it without anyOf"));
         }
-        RequirementKind::Attestation(attestation) => {
-            let keyless = attestation.authorities.iter().all(|authority| authority.keyless().is_some());
-            if keyless {
-                keyless_only(requirement, findings);
-            }
-        }
-        RequirementKind::Signature(signature) => {
-            let keys = signature.authorities.iter().filter(|authority| authority.key().is_some()).count();
-            if keys < signature.threshold {
-                keyless_only(requirement, findings);
-            }
-        }
-        RequirementKind::AnyOf(_) | RequirementKind::BaseImage(_) | RequirementKind::Digests(_) => {}
+        RequirementKind::Attestation(_)
+        | RequirementKind::Signature(_)
+        | RequirementKind::AnyOf(_)
+        | RequirementKind::BaseImage(_)
+        | RequirementKind::Digests(_) => {}
     }
-}
-
-fn keyless_only(requirement: &Requirement, findings: &mut Vec<Finding>) {
-    let message = format!("{:?} needs a keyless authority, which this version does not verify", requirement.name);
-    let hint = "such signatures are refused with bundle-unsupported; name a key as well";
-    findings.push(finding(Level::Warning, "keyless-not-verified", &requirement.place, message, hint));
 }
 
 fn of_provenance(provenance: &Provenance, requirement: &Requirement, findings: &mut Vec<Finding>) {
@@ -149,9 +135,6 @@ fn of_provenance(provenance: &Provenance, requirement: &Requirement, findings: &
     if open(&provenance.sources) {
         let message = format!("{:?} accepts any source repository", requirement.name);
         findings.push(finding(Level::Warning, "provenance-any-source", place, message, "list your repositories"));
-    }
-    if provenance.authorities.iter().all(|authority| authority.keyless().is_some()) {
-        keyless_only(requirement, findings);
     }
 }
 
