@@ -1,7 +1,7 @@
 //! Documents that registries, signers and people hand us.
 
 use attestry_core::{
-    Reference, Repository,
+    Digest, Evidence, Reference, Repository,
     attachment::LegacyMaterial,
     bundle::{Content, MAX_CHAIN, MAX_PROOFS, UnverifiedBundle, UnverifiedSigner},
     canonical,
@@ -9,6 +9,7 @@ use attestry_core::{
     legacy,
     manifest::{DOCKER_INDEX, DOCKER_MANIFEST, ImageConfig, Manifest, OCI_INDEX, OCI_MANIFEST},
     reference::normal_host,
+    retry_after,
     statement::Statement,
     strict_json::{self, MAX_DEPTH},
 };
@@ -134,6 +135,23 @@ pub fn manifest(bytes: &[u8]) {
     assert!(indexes.iter().flatten().all(|read| matches!(read, Manifest::Index(_))));
     assert!(!(images.iter().any(Result::is_ok) && indexes.iter().any(Result::is_ok)), "both");
     let _ = ImageConfig::parse(bytes);
+}
+
+/// Saved evidence is written as it was read, and each document is what its digest says.
+pub fn evidence(bytes: &[u8]) {
+    let Ok(evidence) = Evidence::from_bytes(bytes) else { return };
+    let written = evidence.to_bytes();
+    assert_eq!(Evidence::from_bytes(&written).expect("our own bytes").to_bytes(), written);
+    assert!(evidence.documents().all(|(digest, document)| Digest::of(&document.bytes) == *digest));
+}
+
+/// A wait is one of seconds or of the time between two dates.
+pub fn retry_after(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (value, date) = text.split_once('\n').map_or((text, None), |(value, date)| (value, Some(date)));
+    if let Some(wait) = retry_after::read(value, date) {
+        assert!(date.is_some() || wait.as_secs() <= u64::from(u32::MAX), "{wait:?}");
+    }
 }
 
 /// The normal form of a reference is a fixed point.

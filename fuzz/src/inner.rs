@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "only the parser is called")]
 #[path = "../../crates/attestry-oci/src/challenge.rs"]
 mod challenge;
+#[path = "../../crates/attestry-oci/src/link.rs"]
+mod link;
 #[allow(dead_code, reason = "only the formats are used")]
 #[path = "../../crates/attestry-store/src/frame.rs"]
 mod frame;
@@ -29,6 +31,14 @@ pub fn challenge(bytes: &[u8]) {
     for found in &challenges {
         assert!(!found.scheme.is_empty() && !found.scheme.contains(|c: char| c.is_ascii_uppercase()));
         assert!(found.parameter("realm").is_none_or(|realm| realm.len() <= header.len()));
+    }
+}
+
+/// The next page is named by a part of the header in angle brackets.
+pub fn link(bytes: &[u8]) {
+    let Ok(header) = std::str::from_utf8(bytes) else { return };
+    if let Some(target) = link::next(header) {
+        assert!(header.contains(&format!("<{target}>")), "{header:?} {target:?}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use attestry_core::{
     Timestamp,
+    identity::Identity,
     merkle::{Frontier, Hash, leaf_hash, node_hash, verify_consistency, verify_inclusion},
     note::{Checkpoint, NoteKey, UnverifiedNote},
     trust_root::{Demands, TrustRoot},
@@ -124,6 +125,15 @@ fn consistency(leaves: &[Hash], older: usize, whole: bool) -> Vec<Hash> {
     };
     proof.push(root_of(sibling));
     proof
+}
+
+/// Whoever a certificate names can be written on one line.
+pub fn certificate(bytes: &[u8]) {
+    if let Ok(identity) = Identity::from_certificate(bytes) {
+        for name in [&identity.subject, &identity.issuer] {
+            assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()), "{name:?}");
+        }
+    }
 }
 
 /// A trusted root is read or refused.

@@ -43,6 +43,8 @@ fn documents_of_registries_and_signers() {
     replay("legacy", documents::legacy);
     replay("manifest", documents::manifest);
     replay("reference", documents::reference);
+    replay("evidence", documents::evidence);
+    replay("retry_after", documents::retry_after);
 }
 
 #[test]
@@ -50,6 +52,7 @@ fn notes_paths_and_roots() {
     replay("note", proofs::note);
     replay("merkle", proofs::merkle);
     replay("trust_root", proofs::trust_root);
+    replay("certificate", proofs::certificate);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod error;
 mod hostile;
 mod http;
 mod limits;
+mod link;
 mod listing;
 mod patience;
 mod pull;

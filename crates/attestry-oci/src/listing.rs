@@ -17,6 +17,7 @@ use crate::{
     Client,
     budget::{Budget, Kind},
     error::Fault,
+    link,
     pull::check_digest,
     registry::Registry,
     transport::{Answer, Call},
@@ -233,7 +234,7 @@ impl Pages {
 /// 35): path and query are kept, and the origin stays ours.
 pub(crate) fn next_page(registry: &Registry, repository: &Repository, answer: &Answer) -> Result<Option<Url>, Fault> {
     let values = answer.response.headers().get_all(LINK);
-    let Some(target) = values.iter().filter_map(|value| value.to_str().ok()).find_map(next_link) else {
+    let Some(target) = values.iter().filter_map(|value| value.to_str().ok()).find_map(link::next) else {
         return Ok(None);
     };
     let malformed = || Fault::malformed(format!("{} names a next page outside of the repository", registry.host));
@@ -246,28 +247,6 @@ pub(crate) fn next_page(registry: &Registry, repository: &Repository, answer: &A
     next.set_path(target.path());
     next.set_query(target.query());
     Ok(Some(next))
-}
-
-/// The target of `rel="next"` in a `Link` header (RFC 8288).
-fn next_link(header: &str) -> Option<&str> {
-    let mut rest = header;
-    while let Some((_, after)) = rest.split_once('<') {
-        let (target, parameters) = after.split_once('>')?;
-        let (own, next) = match parameters.find(",<").or_else(|| parameters.find(", <")) {
-            Some(at) => parameters.split_at(at),
-            None => (parameters, ""),
-        };
-        let is_next = |parameter: &str| {
-            parameter.trim().split_once('=').is_some_and(|(name, value)| {
-                name.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
-            })
-        };
-        if own.split(';').any(is_next) {
-            return Some(target);
-        }
-        rest = next;
-    }
-    None
 }
 
 struct Page {

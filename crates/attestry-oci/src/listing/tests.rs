@@ -1,24 +1,7 @@
-//! Reading `Link` headers and the entries of an index; whole listings are tested against a server.
+//! Reading the entries of an index; whole listings are tested against a server.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-
-#[test]
-fn link_headers_as_registries_send_them() {
-    for (header, expected) in [
-        (r#"</v2/app/referrers/x?last=1>; rel="next""#, Some("/v2/app/referrers/x?last=1")),
-        (r#"<https://h/a>; rel=next"#, Some("https://h/a")),
-        (r#"<a>; rel="prev", <b>; title="x"; REL = "Next""#, Some("b")),
-        (r#"<a,b>;rel="next""#, Some("a,b")),
-        (r#"<a>; rel="prev""#, None),
-        (r#"<a>; rel="prev",<b>"#, None),
-        ("<a", None),
-        ("", None),
-        ("rel=next", None),
-    ] {
-        assert_eq!(next_link(header), expected, "{header}");
-    }
-}
 
 #[test]
 fn an_index_is_an_index_and_nothing_else() {
