@@ -427,6 +427,33 @@ fn attack_15_a_proven_time_before_the_keys_window() {
         Err(ReasonCode::KeyNotValidThen)
     );
     assert_eq!(judge(&parts, early, late, LogProof::None), Err(ReasonCode::KeyNotValidThen));
+    // Without any time, a log that has ended counts no more: whoever got its key could make any tree.
+    let mut timeless = parts.clone();
+    timeless.entries[0].as_object_mut().unwrap().remove("inclusionPromise");
+    let mut backdated = parts.clone();
+    backdated.timestamps = vec![world.tsa.stamp(&parts.signature(), clock::at("2026-01-20T12:00:00Z"))];
+    let ended = |parts: &Parts, until: &str| {
+        let mut root = world.trusted_root();
+        for log in root["tlogs"].as_array_mut().unwrap() {
+            log["publicKey"]["validFor"]["end"] = until.into();
+        }
+        let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
+        let trusted = TrustedKey {
+            trust_root: Some(root.into()),
+            log: LogProof::Inclusion,
+            ..TrustedKey::always(key.public_key().clone())
+        };
+        let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
+            panic!("readable")
+        };
+        candidate.verify(&trusted, clock::now()).map(|verified| verified.time()).map_err(|reason| reason.code)
+    };
+    assert_eq!(ended(&timeless, "2040-01-01T00:00:00Z"), Ok(None));
+    assert_eq!(ended(&timeless, "2026-01-20T11:00:00Z"), Err(ReasonCode::LogProofInvalid));
+    // Nor does its own promise count against a timestamp that is later than its end.
+    assert_eq!(ended(&parts, "2026-01-20T11:00:00Z"), Ok(Some(signed())));
+    assert_eq!(ended(&backdated, "2026-01-20T13:00:00Z"), Ok(Some(signed())));
+    assert_eq!(ended(&backdated, "2026-01-20T11:00:00Z"), Err(ReasonCode::LogProofInvalid));
     // An entry that says another key, and one that is not there.
     let foreign = World::key("other");
     let other = world::World::new().signed_by(&World::leaf(), &foreign, &payload);

@@ -1,11 +1,17 @@
 //! Trusted roots over TUF: the command against a repository of our own, honest and not.
 
-use std::fs;
+use std::{
+    fs,
+    process::Output,
+    time::{Duration, Instant},
+};
 
+use attestry_core::Timestamp;
 use attestry_testkit::{
     authorities::{Instance, TufFault, TufRepository, TufServer},
     clock,
 };
+use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use crate::{attestry, peers};
@@ -28,12 +34,14 @@ impl Stage {
     /// What the command says, on both channels together.
     #[track_caller]
     fn update(&self, code: i32) -> String {
+        let output = peers::expect(code, &format!("{:?}", self.repository.fault), self.try_update());
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+
+    fn try_update(&self) -> Output {
         self.server.publish(&self.repository);
         let words = ["trust-root", "update", "trusted_root.json", "--tuf-root", "root.json", "--tuf-url"];
-        let mut command = attestry::attestry(self.home.path());
-        let output = command.args(words).arg(self.server.url()).output().unwrap();
-        let output = peers::expect(code, &format!("{:?}", self.repository.fault), output);
-        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+        attestry::attestry(self.home.path()).args(words).arg(self.server.url()).output().unwrap()
     }
 
     fn file(&self) -> Vec<u8> {
@@ -85,11 +93,43 @@ fn attack_18_rollback() {
             stage.refused(4, "rollback");
         }
     }
-    // The root's version too: an old mirror has no second one, and what it has is signed for the first.
+    // The root's version too: an old mirror has no second one, and what it has is signed with keys that were changed.
     stage.repository.versions = [1, 6, 6];
+    stage.refused(4, "threshold");
+}
+
+/// What was seen is remembered, and where that memory is of no use nothing is taken.
+#[test]
+fn attack_18_rollback_behind_a_lost_memory() {
+    let mut stage = Stage::new();
+    assert!(!stage.update(0).contains("nothing was remembered"), "there was no file either");
+    stage.repository.versions = [1, 5, 5];
     stage.update(0);
-    // Without its memory nothing could be told, so it must be there.
-    let cache = stage.home.path().join(".cache");
+    stage.repository.versions = [1, 4, 4];
+    let cache = stage.home.path().join(".cache/attestry/tuf");
+    let folder = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let remembered = fs::read(folder.join("timestamp.json")).unwrap();
+    for damage in ["", "{", r#"{"signed":{"_type":"root"}}"#] {
+        fs::write(folder.join("timestamp.json"), damage).unwrap();
+        stage.refused(4, "timestamp.json is damaged");
+        assert_eq!(fs::read_to_string(folder.join("timestamp.json")).unwrap(), damage, "nothing was written over it");
+    }
+    fs::remove_file(folder.join("timestamp.json")).unwrap();
+    fs::create_dir(folder.join("timestamp.json")).unwrap();
+    stage.refused(4, "the TUF cache");
+    fs::remove_dir(folder.join("timestamp.json")).unwrap();
+    fs::write(folder.join("timestamp.json"), remembered).unwrap();
+    stage.refused(4, "rollback");
+    // Another repository has a memory of its own, in the same folder.
+    let other = TufRepository::new(trusted_root());
+    let server = TufServer::start(&other);
+    fs::write(stage.home.path().join("root.json"), other.first_root()).unwrap();
+    let words = ["trust-root", "update", "other.json", "--tuf-root", "root.json", "--tuf-url", server.url()];
+    attestry::run(stage.home.path(), 0, &words);
+    stage.refused(4, "rollback");
+    // Without any memory it passes, and that is said.
+    fs::remove_dir_all(&cache).unwrap();
+    assert!(stage.update(0).contains("nothing was remembered"));
     fs::remove_dir_all(&cache).unwrap();
     fs::write(&cache, "no folder").unwrap();
     stage.refused(4, "the TUF cache");
@@ -101,6 +141,15 @@ fn attack_18_freeze() {
     stage.update(0);
     stage.repository.timestamp_ends = clock::at("2026-01-01T00:00:00Z");
     stage.repository.versions = [1, 2, 2];
+    stage.refused(3, "trust-root-stale");
+    // The same metadata as ever, until they end.
+    stage.repository.timestamp_ends = Timestamp::now() + SignedDuration::from_secs(3);
+    stage.repository.versions = [1, 3, 3];
+    stage.update(0);
+    let start = Instant::now();
+    while stage.try_update().status.success() {
+        assert!(start.elapsed() < Duration::from_secs(30), "held back for ever");
+    }
     stage.refused(3, "trust-root-stale");
 }
 
@@ -142,5 +191,21 @@ fn a_repository_that_cannot_be_reached_is_no_verdict() {
     let words = ["trust-root", "update", "trusted_root.json", "--tuf-root", "root.json", "--tuf-url", &url];
     attestry::run(home.path(), 3, &words);
     attestry::run(home.path(), 2, &["trust-root", "update", "f", "--tuf-url", "https://tuf.example"]);
-    attestry::run(home.path(), 2, &["trust-root", "update", "f", "--tuf-root", "root.json", "--tuf-url", "ftp://a"]);
+    for url in ["ftp://a", "https://:secret@a", "https://a/?b", "https://a/#b"] {
+        attestry::run(home.path(), 2, &["trust-root", "update", "f", "--tuf-root", "root.json", "--tuf-url", url]);
+    }
+}
+
+/// Mistakes are the user's, and nobody is accused of forgery.
+#[test]
+fn a_wrong_url_and_a_wrong_root_are_told_as_that() {
+    let stage = Stage::new();
+    let url = format!("{}/elsewhere", stage.server.url());
+    let words = ["trust-root", "update", "trusted_root.json", "--tuf-root", "root.json", "--tuf-url"];
+    let output = attestry::attestry(stage.home.path()).args(words).arg(url).output().unwrap();
+    let output = peers::expect(3, "another path", output);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("timestamp.json not found") && said.contains("is --tuf-url right?"), "{said}");
+    fs::write(stage.home.path().join("root.json"), "{}").unwrap();
+    stage.refused(2, "the TUF root cannot be used");
 }

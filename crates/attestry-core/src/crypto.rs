@@ -243,11 +243,7 @@ mod tests {
                 .into_iter()
                 .map(|head| [&[0x30][..], head, &value].concat())
                 .collect();
-            let shortest = match length {
-                ..0x80 => 0,
-                ..0x100 => 1,
-                _ => 2,
-            };
+            let shortest = usize::from(length >= 0x80) + usize::from(length >= 0x100);
             for (at, bytes) in spelled.iter().enumerate() {
                 let expected = (at == shortest).then_some(&value[..]);
                 assert_eq!(der_value(bytes, 0x30), expected, "{length} spelled {:x?}", &bytes[..4.min(bytes.len())]);

@@ -121,7 +121,7 @@ impl TrustRoot {
         Verifier::new(&root).map_err(|error| unusable(&error))?;
         let authorities = chain::Authorities::of(&root)?;
         let verifier = Verifier::new(&authorities.dated(&root)).map_err(|error| unusable(&error))?;
-        let logs = logs::Logs::of(&root);
+        let logs = logs::Logs::of(&root)?;
         let timestamp_authorities = material::timestamp_authorities(&root);
         Ok(Self { verifier, authorities, logs, timestamp_authorities, digest: Digest::of(bytes), demands })
     }
@@ -173,7 +173,9 @@ impl TrustRoot {
         // The library has held the certificate against its own times.
         material::within((leaf.not_before, leaf.not_after), &more)?;
         times.extend(more);
-        self.logs.hold(&bundle, &times)?;
+        if logged {
+            self.logs.hold(&bundle, &times, now)?;
+        }
         let chain = chain::read(chain)?;
         self.authorities.hold(&chain, &times)?;
         let identity = Identity::of(&chain[0]).map_err(|error| Refusal::new(ReasonCode::IdentityMismatch, &error))?;
@@ -202,7 +204,7 @@ impl TrustRoot {
         let result = self.verifier.verify(content.artifact(), &bundle, &policy).map_err(Refusal::of)?;
         let mut times = result.verified_timestamps().to_vec();
         times.extend(self.envelope_timestamps(content, material)?);
-        self.logs.hold(&bundle, &times)?;
+        self.logs.hold(&bundle, &times, now)?;
         proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)
     }
 

@@ -264,20 +264,23 @@ impl Candidate {
         let first = signatures
             .first()
             .ok_or_else(|| self.reason(Refusal::new(ReasonCode::BundleMalformed, &"it carries no signature")))?;
-        // The certificate is about one of an envelope's signatures. Only that one is worth the whole check; where none
-        // is, the first tells why.
-        let own = if signatures.len() > 1 { self.signed_by_leaf() } else { None };
-        let (proven, identity, key) = check(own.unwrap_or(first)).map_err(|refusal| self.reason(refusal))?;
+        // The certificate is about one of an envelope's signatures. Only what fits its key is worth the whole check; where
+        // nothing does, the first tells why.
+        let own = if signatures.len() > 1 { self.signed_by_leaf() } else { Vec::new() };
+        let (first, others) = own.split_first().map_or((first, &[][..]), |(first, others)| (*first, others));
+        let checked = check(first).or_else(|told| others.iter().find_map(|s| check(s).ok()).ok_or(told));
+        let (proven, identity, key) = checked.map_err(|refusal| self.reason(refusal))?;
         let until = logged(root, &proven, pending, now).map_err(|refusal| self.reason(refusal))?;
         Ok(self.verified(key, Some(identity), &proven, until))
     }
 
-    /// The first signature that fits the key of the signer's certificate.
-    fn signed_by_leaf(&self) -> Option<&Vec<u8>> {
-        let UnverifiedSigner::Certificates(chain) = &self.material.signer else { return None };
-        let key = crate::trust_root::certified_key(chain.first()?)?;
+    /// The signatures that fit the key of the signer's certificate; all of them for a key that only the library reads.
+    fn signed_by_leaf(&self) -> Vec<&Vec<u8>> {
+        let UnverifiedSigner::Certificates(chain) = &self.material.signer else { return Vec::new() };
+        let key = chain.first().and_then(|leaf| crate::trust_root::certified_key(leaf));
         let message = self.signed.message();
-        self.signed.signatures().iter().find(|signature| key.verify(&message, signature).is_ok())
+        let fits = |signature: &&Vec<u8>| key.as_ref().is_none_or(|key| key.verify(&message, signature).is_ok());
+        self.signed.signatures().iter().filter(fits).collect()
     }
 
     fn content<'a>(&'a self, signature: &'a [u8]) -> SignedContent<'a> {

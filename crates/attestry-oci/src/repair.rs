@@ -85,7 +85,12 @@ impl Client {
             self.add_to_tag(&list, first, &budget).await?;
             let now = self.listed_entries(subject, &budget).await?;
             // Another writer may have put a wrong entry back meanwhile.
-            let wrong = |digest: &&Digest| now.get(*digest) != right.get(&digest.to_string());
+            let told = |entry: Option<&Value>, name: &str| entry.and_then(|entry| entry.get(name)).cloned();
+            let wrong = |digest: &&Digest| {
+                let (found, right) = (now.get(*digest), right.get(&digest.to_string()));
+                found.is_none()
+                    || ["mediaType", "artifactType", "size"].iter().any(|n| told(found, n) != told(right, n))
+            };
             if let Some(wrong) = repaired.added.iter().chain(&repaired.corrected).find(wrong) {
                 return Err(OciError::NotListed { host: host.to_owned(), manifest: *wrong, of: subject.digest });
             }

@@ -45,7 +45,10 @@ impl Environment {
                 runtime_dir: path("XDG_RUNTIME_DIR"),
                 home: path("HOME"),
             },
-            cache: path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache"))),
+            // A relative one is to be ignored (XDG Base Directory Specification).
+            cache: path("XDG_CACHE_HOME")
+                .filter(|path| path.is_absolute())
+                .or_else(|| Some(path("HOME")?.join(".cache"))),
             https_proxy: text("HTTPS_PROXY"),
             no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect(),
             ci: attestry_sign::provenance::variables().filter_map(|name| Some((name, text(name)?))).collect(),

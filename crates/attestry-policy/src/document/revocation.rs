@@ -18,7 +18,8 @@ pub struct RevocationSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevocationEntrySpec {
     /// An image, an attachment, or the payload that an attachment signs, as `attestry tree` prints them. Whoever can push
-    /// can store one signature in many attachments: the payload's digest revokes them all.
+    /// can store one signature in many attachments: the payload's digest revokes them all, and with them everybody else's
+    /// signature over the very same text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// SHA-256 of a public key (SPKI DER), as `attestry key public` prints it.

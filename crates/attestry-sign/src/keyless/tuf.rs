@@ -2,13 +2,15 @@
 //!
 //! The Sigstore project's client does the work: signatures by thresholds, versions that only grow, ends, lengths and
 //! hashes. Ours are the requests, with their bounds, and what a failure means. A cache remembers the versions seen: a
-//! mirror that shows older ones later is found out by it, so a cache that cannot be used is an error, not a beginning.
+//! mirror that shows older ones later is found out by it, so a cache that is there and cannot be used is an error, not a
+//! beginning.
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use attestry_core::Timestamp;
 use attestry_core::trust_root::MAX_TRUSTED_ROOT;
+use attestry_core::{Digest, Timestamp};
 use reqwest::StatusCode;
 use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{FileStore, MetadataStore, Repository, Role as _, Updater, UpdaterConfig};
@@ -35,19 +37,30 @@ pub struct TufSource {
     pub url: Url,
     /// Root metadata that came by a trusted way.
     pub root: Vec<u8>,
-    /// A folder that remembers what was seen. One for each repository.
+    /// A folder that remembers what was seen, a folder in it for each repository.
     pub cache: PathBuf,
 }
 
+impl TufSource {
+    /// Where the versions of this repository are remembered.
+    fn memory(&self) -> PathBuf {
+        self.cache.join(Digest::of(self.url.as_str().trim_end_matches('/')).hex())
+    }
+}
+
 /// A trusted root that the repository's keys vouch for.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct FetchedRoot {
     /// The `trusted_root.json`.
     pub json: Vec<u8>,
-    /// When the first of the metadata that vouch for it ends.
+    /// When the first of the top-level metadata ends: a week from now at the public instance.
     pub expires: Timestamp,
+    /// Whether nothing was remembered of this repository, so that an old version would have passed.
+    pub first_seen: bool,
     /// Version of the repository's root metadata.
     pub root_version: u64,
+    /// Others who follow the same repository wait until this is gone.
+    _turn: File,
 }
 
 /// Why a TUF repository is of no use. The trusted root that was there before stays good until its own end.
@@ -62,6 +75,12 @@ pub enum TufError {
         /// When.
         expires: Timestamp,
     },
+    /// What trust is to begin with is no root metadata.
+    #[error("the TUF root cannot be used")]
+    Root(#[source] sigstore_tuf::Error),
+    /// Something that must be there is not, or more root versions than are read at once.
+    #[error("the TUF repository is incomplete: {0}")]
+    Incomplete(String),
     /// Older than what was seen, without the signatures it needs, or not what its metadata say.
     #[error("the TUF repository is not to be trusted")]
     Refused(#[source] sigstore_tuf::Error),
@@ -84,15 +103,20 @@ pub async fn fetch_trusted_root(
     patience: Patience,
     now: Timestamp,
 ) -> Result<FetchedRoot, Error> {
+    let memory = source.memory();
+    let unusable = |problem: String| TufError::Cache { path: memory.clone(), problem };
+    let turn = turn(&memory).map_err(|error| unusable(error.to_string()))?;
+    let first_seen = remembered(&memory).map_err(unusable)?;
     let until = Instant::now() + patience.total;
     let repository = HttpRepository { http: http.clone(), base: source.url.clone(), patience, until };
-    let store = Store { files: FileStore::new(&source.cache), problem: Arc::default() };
+    let store = Store { files: FileStore::new(&memory), problem: Arc::default() };
     let problem = Arc::clone(&store.problem);
     let mut config = UpdaterConfig::default();
     config.root_max_length = MAX_TUF_ROOT as u64;
     config.target_max_length = MAX_TRUSTED_ROOT as u64;
+    let updater = Updater::new(repository, &source.root).map_err(TufError::Root)?;
     let fetch = async {
-        let mut updater = Updater::new(repository, &source.root)?.with_config(config).with_store(store);
+        let mut updater = updater.with_config(config).with_store(store);
         updater.refresh(now).await?;
         let json = updater.get_target(TARGET, now).await?;
         let trusted = updater.trusted();
@@ -103,13 +127,40 @@ pub async fn fetch_trusted_root(
             trusted.targets_role("targets").map(|role| role.expires()),
         ];
         let expires = roles.into_iter().flatten().min().unwrap_or(now);
-        Ok(FetchedRoot { json, expires, root_version: trusted.root().version })
+        Ok(FetchedRoot { json, expires, first_seen, root_version: trusted.root().version, _turn: turn })
     };
     let fetched = fetch.await.map_err(error)?;
     match problem.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(problem) => Err(TufError::Cache { path: source.cache.clone(), problem }.into()),
+        Some(problem) => Err(unusable(problem).into()),
         None => Ok(fetched),
     }
+}
+
+/// Waits for others who follow the same repository: of two that write, the slower could put back what is older.
+fn turn(memory: &Path) -> std::io::Result<File> {
+    fs::create_dir_all(memory)?;
+    let file = File::options().create(true).append(true).open(memory.join("lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Whether nothing is remembered. What is there must be readable: the client takes a damaged file for none.
+fn remembered(memory: &Path) -> Result<bool, String> {
+    let mut first = true;
+    for role in ["root", "timestamp", "snapshot", "targets"] {
+        let name = format!("{role}.json");
+        let bytes = match fs::read(memory.join(&name)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(format!("{name}: {error}")),
+        };
+        first = false;
+        let signed: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
+        if signed.as_ref().and_then(|signed| signed.get("signed")?.get("_type")?.as_str()) != Some(role) {
+            return Err(format!("{name} is damaged; without it an older version would pass"));
+        }
+    }
+    Ok(first)
 }
 
 /// What the client's errors mean.
@@ -122,6 +173,7 @@ fn error(error: sigstore_tuf::Error) -> Error {
             Ok(ours) => *ours,
             Err(source) => TufError::Refused(Tuf::Transport { message, source: Some(source) }).into(),
         },
+        Tuf::Transport { message, source: None } => TufError::Incomplete(message).into(),
         other => TufError::Refused(other).into(),
     }
 }

@@ -1,6 +1,6 @@
 //! A TUF repository that holds a trusted root (The Update Framework, specification 1.0.34), as files and over HTTP.
 //!
-//! Keys are Ed25519, one for each role, by name. Their hexadecimal form keeps line breaks out of the signed JSON, which
+//! Keys are Ed25519, by name: one for the roots, and for each other role one that is new with each root. Their hexadecimal form keeps line breaks out of the signed JSON, which
 //! is where its canonical form and RFC 8785 would differ.
 
 use std::{
@@ -116,7 +116,7 @@ impl TufRepository {
         let mut known = serde_json::Map::new();
         let mut roles = serde_json::Map::new();
         for role in ["root", "timestamp", "snapshot", "targets"] {
-            let name = if role == "root" { root_key.to_owned() } else { format!("tuf {role}") };
+            let name = if role == "root" { root_key.to_owned() } else { format!("tuf {role} {version}") };
             let (id, key) = described(&keys::ed25519(&name));
             let threshold = u32::from(!(last && self.fault == Some(TufFault::ThresholdZero(role))));
             roles.insert(role.to_owned(), json!({"keyids": [id], "threshold": threshold}));
@@ -132,7 +132,11 @@ impl TufRepository {
             Some(TufFault::DelegationByStranger) => role == "delegated",
             _ => false,
         };
-        let name = if stranger { "tuf stranger".to_owned() } else { format!("tuf {role}") };
+        let name = match role {
+            _ if stranger => "tuf stranger".to_owned(),
+            "delegated" => "tuf delegated".to_owned(),
+            _ => format!("tuf {role} {}", self.versions[0]),
+        };
         // A role that needs no signature has none.
         if self.fault.is_some_and(|fault| matches!(fault, TufFault::ThresholdZero(of) if of == role)) {
             return unsigned(role, fields);

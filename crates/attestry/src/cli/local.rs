@@ -93,8 +93,8 @@ pub(crate) struct TrustRootUpdateArgs {
     /// The repository's root.json, obtained in a way that you trust
     #[arg(long, value_name = "FILE", requires = "tuf_url")]
     pub(crate) tuf_root: Option<File>,
-    /// Where the versions seen are remembered, so that none older is taken; by default below XDG_CACHE_HOME or
-    /// ~/.cache, a folder for each repository
+    /// Where the versions seen are remembered from run to run, so that none older is taken; by default below
+    /// XDG_CACHE_HOME or ~/.cache
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<File>,
     /// PEM certificates to trust for the repository, besides the system's

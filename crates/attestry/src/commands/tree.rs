@@ -63,7 +63,7 @@ struct Leaf {
     content: Digest,
     manifest: Digest,
     size: usize,
-    /// SHA-256 of what it signs: what to revoke, since one signature can be stored in many attachments.
+    /// SHA-256 of what it signs. One signature can be stored in many attachments; this stays the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Digest>,
     /// What its statement says it is. Unverified, unless `signer` is there.
@@ -95,8 +95,8 @@ pub(super) fn run(args: &TreeArgs, context: Context<'_>) -> Result<Exit, Failure
     });
     drop(progress);
     let (evidence, subject) = evidence?;
-    let images = images(&evidence, subject.digest);
-    let mut gaps: Vec<Reason> = evidence.gaps.iter().map(attestry_core::Gap::reason).collect();
+    let (images, unread) = images(&evidence, subject.digest);
+    let mut gaps: Vec<Reason> = evidence.gaps.iter().map(attestry_core::Gap::reason).chain(unread).collect();
     for Found { digest, .. } in &images {
         // Bounds are no gaps of the collection, and yet the list ends there.
         let bounded = LAYOUTS.into_iter().flat_map(|layout| Attachments::of(&evidence, *digest, layout).incomplete);
@@ -113,7 +113,7 @@ pub(super) fn run(args: &TreeArgs, context: Context<'_>) -> Result<Exit, Failure
 /// Everything that lies beside the subject and the images in it.
 fn needs(evidence: &Evidence, subject: Digest) -> Needs {
     let mut needs = Needs::from([Need::Manifest { digest: subject }]);
-    for Found { digest, is_index, .. } in images(evidence, subject) {
+    for Found { digest, is_index, .. } in images(evidence, subject).0 {
         for layout in LAYOUTS {
             needs.extend(Attachments::of(evidence, digest, layout).pending);
         }
@@ -143,31 +143,41 @@ fn entries(evidence: &Evidence, index: Digest) -> Vec<Descriptor> {
 struct Found {
     digest: Digest,
     platform: Option<String>,
-    /// The index that lists it; the subject itself is listed by none.
-    listed_by: Option<Digest>,
+    /// The indexes that list it; the subject itself is listed by none.
+    listed_by: Vec<Digest>,
     is_index: bool,
 }
 
-/// The subject and, once its index was read, what is in it: as deep as a review looks.
-fn images(evidence: &Evidence, subject: Digest) -> Vec<Found> {
-    let mut images = vec![Found { digest: subject, platform: None, listed_by: None, is_index: true }];
+/// The subject and, once its index was read, what is in it: as deep and as much as a review looks at.
+fn images(evidence: &Evidence, subject: Digest) -> (Vec<Found>, Option<Reason>) {
+    let mut images = vec![Found { digest: subject, platform: None, listed_by: Vec::new(), is_index: true }];
+    let mut unread = None;
     let mut level = 0..1;
-    for _ in 0..MAX_DEPTH {
+    for depth in 1..=MAX_DEPTH {
         let indexes: Vec<Digest> = images[level.clone()].iter().filter(|i| i.is_index).map(|i| i.digest).collect();
         level.start = images.len();
         for index in indexes {
             for entry in entries(evidence, index).into_iter().filter(|entry| !entry.is_attestation_manifest()) {
-                if images.len() > MAX_CHILDREN || images.iter().any(|known| known.digest == entry.digest) {
+                if let Some(known) = images.iter_mut().find(|known| known.digest == entry.digest) {
+                    known.listed_by.push(index);
                     continue;
                 }
                 let is_index = [OCI_INDEX, DOCKER_INDEX].contains(&entry.media_type.as_str());
+                let runnable = images.iter().filter(|image| !image.is_index).count();
+                if runnable == MAX_CHILDREN || images.len() > 2 * MAX_CHILDREN || (is_index && depth == MAX_DEPTH) {
+                    let message = format!(
+                        "{subject} holds more than {MAX_CHILDREN} images or nests deeper than {MAX_DEPTH} levels; the rest was not looked at"
+                    );
+                    unread = Some(Reason::new(ReasonCode::OverLimit, message));
+                    continue;
+                }
                 let platform = entry.platform.as_ref().map(ToString::to_string);
-                images.push(Found { digest: entry.digest, platform, listed_by: Some(index), is_index });
+                images.push(Found { digest: entry.digest, platform, listed_by: vec![index], is_index });
             }
         }
         level.end = images.len();
     }
-    images
+    (images, unread)
 }
 
 fn branch(evidence: &Evidence, judge: &Judge, found: Found) -> Branch {
