@@ -211,6 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn certificates_are_pem_blocks_of_that_name_and_counted() {
+        let block = |tag: &str| format!("-----BEGIN {tag}-----\nAAAA\n-----END {tag}-----\n");
+        let read = |chain: &str| read_chain(&block("CERTIFICATE"), Some(chain)).map(|chain| chain.len());
+        let refused = || Err(LegacyError::Certificates);
+        assert_eq!(read(""), Ok(1));
+        assert_eq!(read(&block("CERTIFICATE").repeat(MAX_CHAIN - 1)), Ok(MAX_CHAIN));
+        assert_eq!(read(&block("CERTIFICATE").repeat(MAX_CHAIN)), refused());
+        assert_eq!(read(&block("PUBLIC KEY")), refused());
+        assert_eq!(read_chain(&block("PUBLIC KEY"), None).map(|chain| chain.len()), refused());
+        assert_eq!(read_chain("", None).map(|chain| chain.len()), refused());
+    }
+
+    #[test]
     fn payloads_that_cannot_be_read_are_refused() {
         for text in ["", "{}", r#"{"critical":{"image":{"docker-manifest-digest":"sha256:AB"}}}"#, "null"] {
             assert!(read_payload(text.as_bytes()).is_err(), "{text}");

@@ -123,6 +123,20 @@ fn a_whole_authority_is_revoked_by_its_key() {
     let weaker =
         load(&[authority("a", KEY), revocation.replace("reason", "since: 2026-01-01T00:00:00Z, reason")]).unwrap();
     assert_ne!(weaker.revocations()[0].id, id, "a revocation that spares more is another one");
+    // What revokes another identity, or the same text in another sense, is another entry.
+    let identity = |issuer: &str, subject: &str| {
+        let what = format!("identity: {{issuer: \"https://{issuer}\", subject: {{{subject}}}}}");
+        load(&[revocation.replace("authority: a", &what)]).unwrap().revocations()[0].id
+    };
+    let ids = [
+        identity("a", "exact: x"),
+        identity("b", "exact: x"),
+        identity("a", "exact: y"),
+        identity("a", "glob: x"),
+        identity("a", "regex: x"),
+        id,
+    ];
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
 }
 
 #[test]

@@ -146,3 +146,28 @@ fn what_an_accepted_text_begins_with() {
     check("regex", "https://a/|b", "");
     check("exact", "a*", "a*");
 }
+
+/// Revocations and distinct authorities are told apart by these.
+#[test]
+fn patterns_are_equal_by_kind_and_source_and_are_written_with_both() {
+    let texts = [("exact", "a"), ("glob", "a"), ("regex", "a"), ("exact", "b"), ("glob", "b"), ("regex", "b")];
+    let all = texts.map(|(kind, source)| pattern(kind, source).unwrap());
+    for (at, one) in all.iter().enumerate() {
+        for (other_at, other) in all.iter().enumerate() {
+            assert_eq!(one == other, at == other_at, "{one} {other}");
+        }
+        let (kind, source) = texts[at];
+        assert_eq!((one.to_string(), format!("{one:?}")), (format!("{{{kind}: \"{source}\"}}"), one.to_string()));
+        assert_eq!((one.is_regex(), one.is_exact()), (kind == "regex", kind == "exact"));
+    }
+    let globs = ["a/*", "a/**"].map(|source| Glob::compile(source).unwrap());
+    assert!(globs[0] != globs[1] && globs[0] == globs[0].clone());
+    assert_eq!(format!("{:?}", globs[0]), "\"a/*\"");
+}
+
+#[test]
+fn an_image_glob_without_a_clear_normal_form_is_explained() {
+    let hint = |normal: Option<&str>| PatternError::NotNormal { normal: normal.map(str::to_owned) }.hint().unwrap();
+    assert_eq!(hint(Some("a.example/b")), "write \"a.example/b\"");
+    assert!(hint(None).contains("lower case"));
+}
