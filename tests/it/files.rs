@@ -133,14 +133,20 @@ fn a_predicate_comes_out_only_if_it_is_verified() {
     }
 }
 
+/// An image with one signature, by the new key `ours`, and the receipt of it.
+fn signed_by_ours(peers: &Peers, registry: &Registry) -> (String, serde_json::Value) {
+    run(peers.home(), 0, &["key", "generate", "ours"]);
+    let image = registry.push(peers, "app");
+    let receipt = run(peers.home(), 0, &["sign", &image, "--key", "ours.key", "--output", "json"]);
+    (image, serde_json::from_str(&receipt).unwrap())
+}
+
 #[test]
 fn attack_34_a_tag_that_names_another_image_than_the_digest() {
     let Some(peers) = Peers::find("attack_34_a_tag_that_names_another_image_than_the_digest") else { return };
     let home = peers.home();
     let registry = Registry::start(&peers, BOTH[0]);
-    run(home, 0, &["key", "generate", "ours"]);
-    let image = registry.push(&peers, "app");
-    run(home, 0, &["sign", &image, "--key", "ours.key"]);
+    let (image, _) = signed_by_ours(&peers, &registry);
     let (repository, digest) = image.split_once('@').unwrap();
     let both = format!("{repository}:1@{digest}");
     let verify = |code: i32| run(home, code, &["verify", &both, "--key", "ours.pub"]);
@@ -201,10 +207,7 @@ fn a_revoked_signer_is_no_verified_one_in_the_tree() {
     let Some(peers) = Peers::find("a_revoked_signer_is_no_verified_one_in_the_tree") else { return };
     let home = peers.home();
     let registry = Registry::start(&peers, BOTH[1]);
-    run(home, 0, &["key", "generate", "ours"]);
-    let image = registry.push(&peers, "app");
-    let receipt = run(home, 0, &["sign", &image, "--key", "ours.key", "--output", "json"]);
-    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    let (image, receipt) = signed_by_ours(&peers, &registry);
     let entry = format!("{{keyId: {}, reason: stolen}}", receipt["keyId"]);
     let revocation = format!(
         "---\napiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: incident}}\nspec: {{entries: [{entry}]}}\n"

@@ -46,9 +46,9 @@ impl Logs {
         let named = self.0.iter().find(|log| log.id == entry.log_id.key_id.as_bytes());
         let checkpoint = entry.inclusion_proof.as_ref().and_then(|proof| proof.checkpoint.checkpoint());
         if let Some(checkpoint) = checkpoint {
-            let others = self.0.iter().filter(|log| log.id != entry.log_id.key_id.as_bytes());
+            let mut others = self.0.iter().filter(|log| log.id != entry.log_id.key_id.as_bytes());
             // Where nobody else could have signed it, the library found the named log's signature.
-            if others.into_iter().any(|log| log.signatures(checkpoint).next().is_some())
+            if others.any(|log| log.signatures(checkpoint).next().is_some())
                 && !named.is_some_and(|log| log.signed(checkpoint))
             {
                 return refused("its checkpoint is of another log than its entry names");
