@@ -3,10 +3,11 @@
 use std::fs;
 
 use attestry_testkit::authorities::{Instance, Outage, Service, log::Generation};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
     attestry::{run, write_policy},
-    peers::Peers,
+    peers::{Peers, expect},
     registry::{BOTH, Kind, Registry},
 };
 
@@ -114,6 +115,47 @@ fn cosign_signs_keyless_the_old_way_and_we_verify() {
         );
         stage.we_verify(0, WORKFLOW, &image, &["--type", "spdx"]);
         assert!(stage.we_verify(1, PERSON, &image, &[]).contains("identity-mismatch"));
+    });
+}
+
+/// As cosign did it until 2023: the entry in the log names the envelope's bytes and not its signature.
+#[test]
+fn cosign_2_attests_keyless_with_an_older_log_entry_and_we_verify() {
+    on_both("cosign_2_attests_keyless_with_an_older_log_entry_and_we_verify", |stage| {
+        let image = stage.registry.push(&stage.peers, "older");
+        let root = stage.instance.trusted_root();
+        let url = root["tlogs"][0]["baseUrl"].as_str().unwrap();
+        stage.token(WORKFLOW);
+        let home = stage.peers.home();
+        let pem = |label: &str, of: &serde_json::Value| {
+            let der = STANDARD.decode(of["rawBytes"].as_str().unwrap()).unwrap();
+            pem::encode(&pem::Pem::new(label, der))
+        };
+        let chain = &root["certificateAuthorities"][0]["certChain"]["certificates"];
+        let chain: String = chain.as_array().unwrap().iter().map(|one| pem("CERTIFICATE", one)).collect();
+        fs::write(home.join("fulcio.pem"), chain).unwrap();
+        fs::write(home.join("rekor.pub"), pem("PUBLIC KEY", &root["tlogs"][0]["publicKey"])).unwrap();
+        fs::write(home.join("ct.pub"), pem("PUBLIC KEY", &root["ctlogs"][0]["publicKey"])).unwrap();
+        let attested = (stage.peers.tool("cosign-2"))
+            .args(["attest", "-y", "--allow-http-registry", "--identity-token", "token", "--new-bundle-format=false"])
+            .args(["--rekor-entry-type", "intoto", "--fulcio-url", url, "--rekor-url", url])
+            .args(["--type", "spdxjson", "--predicate", "spdx.json", &image])
+            .env("SIGSTORE_ROOT_FILE", home.join("fulcio.pem"))
+            .env("SIGSTORE_REKOR_PUBLIC_KEY", home.join("rekor.pub"))
+            .env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", home.join("ct.pub"))
+            .output();
+        expect(0, "cosign-2 attest", attested.unwrap());
+        stage.we_verify(0, WORKFLOW, &image, &["--type", "spdx"]);
+        assert!(stage.we_verify(1, PERSON, &image, &["--type", "spdx"]).contains("identity-mismatch"));
+        // The entry that it asked for is the one that was logged.
+        let tag = image.replace("@sha256:", ":sha256-") + ".att";
+        let manifest = stage.peers.expect(0, "crane", &["manifest", "--insecure", &tag]);
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest.stdout).unwrap();
+        let bundle = manifest["layers"][0]["annotations"]["dev.sigstore.cosign/bundle"].as_str().unwrap();
+        let bundle: serde_json::Value = serde_json::from_str(bundle).unwrap();
+        let body = STANDARD.decode(bundle["Payload"]["body"].as_str().unwrap()).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["kind"], &body["apiVersion"]), (&"intoto".into(), &"0.0.1".into()));
     });
 }
 

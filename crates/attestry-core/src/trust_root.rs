@@ -3,8 +3,9 @@
 //! The Sigstore project's verifier does the work (ADR 0003). It is named here and nowhere else. What it leaves open is
 //! closed here: it looks at the host's clock, so every proven time is compared with the `now` that was given; it
 //! takes the first of several names, so identities are read by [`crate::identity`]; it does not look at the dates of
-//! certificates in the trust root, so the chain is walked again; it is content when one log entry of several has a
-//! proof, and takes any log's checkpoint for any entry, so each is looked at.
+//! certificates in the trust root, so it is given each for as long as it counts; it is content when one log entry of
+//! several has a proof, and takes any log's checkpoint for any entry, so each is looked at. What it cannot read at all,
+//! older log entries and timestamps over something else than the signature, goes the way of `check_older`.
 
 use std::fmt;
 
@@ -12,12 +13,15 @@ use sigstore_verify::{
     PublicKeyVerificationPolicy, VerificationPolicy, Verifier,
     trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, TrustedRoot},
     tsa::TsaAuthority,
+    types::TransparencyLogEntry,
 };
+use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
     Digest, ReasonCode, Timestamp,
     bundle::{MaterialVersion, UnverifiedMaterial},
     crypto::{KeyId, PublicKey},
+    envelope::pae,
     identity::Identity,
     strict_json,
 };
@@ -25,10 +29,15 @@ use crate::{
 mod chain;
 mod logs;
 mod material;
+mod older;
 mod refusal;
+mod sct;
 
 pub(crate) use material::{File, SignedContent, certified_key};
 pub(crate) use refusal::Refusal;
+
+use material::Entries;
+use older::{OlderEntry, Signer};
 
 /// The trusted root of Sigstore's public instance, as this version was built with it.
 pub const PUBLIC_GOOD: &str = SIGSTORE_PRODUCTION_TRUSTED_ROOT;
@@ -40,6 +49,7 @@ pub struct TrustRoot {
     verifier: Verifier,
     authorities: chain::Authorities,
     logs: logs::Logs,
+    certificate_logs: sct::CertificateLogs,
     timestamp_authorities: Vec<TsaAuthority>,
     digest: Digest,
     demands: Demands,
@@ -122,8 +132,9 @@ impl TrustRoot {
         let authorities = chain::Authorities::of(&root)?;
         let verifier = Verifier::new(&authorities.dated(&root)).map_err(|error| unusable(&error))?;
         let logs = logs::Logs::of(&root)?;
-        let timestamp_authorities = material::timestamp_authorities(&root);
-        Ok(Self { verifier, authorities, logs, timestamp_authorities, digest: Digest::of(bytes), demands })
+        let certificate_logs = sct::CertificateLogs::of(&root)?;
+        let (timestamp_authorities, digest) = (material::timestamp_authorities(&root), Digest::of(bytes));
+        Ok(Self { verifier, authorities, logs, certificate_logs, timestamp_authorities, digest, demands })
     }
 
     /// Sigstore's public instance.
@@ -150,9 +161,30 @@ impl TrustRoot {
         material: &UnverifiedMaterial,
         now: Timestamp,
     ) -> Result<(Proven, Identity, KeyId), Refusal> {
+        let leaf = material::leaf(material)?;
+        let certificate = Certificate::from_der(leaf)
+            .map_err(|_| Refusal::new(ReasonCode::CertificateUntrusted, &"its certificate cannot be read"))?;
+        let (times, entries, key) = match self.beyond_library(content, material::entries(material)?) {
+            Ok(entries) => self.check_older_certificate(content, material, &certificate, entries, now)?,
+            Err(entries) => self.check_with_library(content, material, entries, now)?,
+        };
+        let logged = self.demands.log && !entries.is_empty();
+        let identity =
+            Identity::of(&certificate).map_err(|error| Refusal::new(ReasonCode::IdentityMismatch, &error))?;
+        Ok((proven(times, if logged { log_proof(&entries) } else { LogProof::None }, now)?, identity, key))
+    }
+
+    /// What the library judges as a whole; the times and entries that it found good, and the certificate's key.
+    fn check_with_library(
+        &self,
+        content: &SignedContent<'_>,
+        material: &UnverifiedMaterial,
+        entries: Vec<TransparencyLogEntry>,
+        now: Timestamp,
+    ) -> Result<(Vec<Timestamp>, Vec<TransparencyLogEntry>, KeyId), Refusal> {
         let chain = material::chain(material)?;
         // With no entry there is nothing to look up in a log; whether that is enough is the caller's question.
-        let logged = self.demands.log && !material.log_entries.is_empty();
+        let logged = self.demands.log && !entries.is_empty();
         let mut policy = VerificationPolicy::any_identity();
         if !logged {
             policy = policy.skip_tlog_unsafe();
@@ -160,7 +192,7 @@ impl TrustRoot {
         if !self.demands.sct {
             policy = policy.skip_sct();
         }
-        let bundle = material::bundle(content, material, None)?;
+        let bundle = material::bundle(content, material, entries, None)?;
         let result = self
             .verifier
             .verify(content.artifact(), &bundle, &policy)
@@ -170,17 +202,84 @@ impl TrustRoot {
             .ok_or_else(|| Refusal::new(ReasonCode::CertificateUntrusted, &"its certificate was not looked at"))?;
         let mut times = result.verified_timestamps().to_vec();
         let more = self.envelope_timestamps(content, material)?;
-        // The library has held the certificate against its own times.
-        material::within((leaf.not_before, leaf.not_after), &more)?;
-        times.extend(more);
-        if logged {
-            self.logs.hold(&bundle, &times, now)?;
+        if !more.is_empty() {
+            // The library has held the certificates against its own times.
+            material::within((leaf.not_before, leaf.not_after), &more)?;
+            self.authorities.hold(chain, &more)?;
+            times.extend(more);
         }
-        let chain = chain::read(chain)?;
-        self.authorities.hold(&chain, &times)?;
-        let identity = Identity::of(&chain[0]).map_err(|error| Refusal::new(ReasonCode::IdentityMismatch, &error))?;
-        let key = Digest::of(leaf.public_key.as_bytes());
-        Ok((proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)?, identity, key))
+        let entries = bundle.verification_material.tlog_entries;
+        if logged {
+            self.logs.hold(&entries, &times, now)?;
+        }
+        Ok((times, entries, Digest::of(leaf.public_key.as_bytes())))
+    }
+
+    /// The same for what the library cannot read.
+    fn check_older_certificate(
+        &self,
+        content: &SignedContent<'_>,
+        material: &UnverifiedMaterial,
+        certificate: &Certificate,
+        entries: Vec<OlderEntry>,
+        now: Timestamp,
+    ) -> Result<(Vec<Timestamp>, Vec<TransparencyLogEntry>, KeyId), Refusal> {
+        let (chain, leaf) = (material::chain(material)?, material::leaf(material)?);
+        // What its version allows as a chain.
+        material::certificates(material)?;
+        let SignedContent::Envelope { payload_type, payload, signature, .. } = content else {
+            return Err(Refusal::new(ReasonCode::LogEntryMismatch, &"its log entry is about an envelope"));
+        };
+        let key = certified_key(leaf).ok_or_else(|| {
+            Refusal::new(ReasonCode::BundleUnsupported, &"its certificate's key is of an unknown kind")
+        })?;
+        key.verify(&pae(payload_type, payload), signature).map_err(|_| {
+            Refusal::new(ReasonCode::SignatureInvalid, &"its signature does not fit its certificate's key")
+        })?;
+        let (times, entries) = self.check_older(Signer::Certificate(leaf), content, material, entries, now)?;
+        if times.is_empty() {
+            return Err(Refusal::new(ReasonCode::TimestampMissing, &"no time of it is proven").at(chain, now));
+        }
+        material::within(material::validity(leaf)?, &times)?;
+        let issuer = self.authorities.hold(chain, &times)?;
+        if self.demands.sct {
+            self.certificate_logs.hold(certificate, &issuer)?;
+        }
+        Ok((times, entries, key.id()))
+    }
+
+    /// Entries and timestamps that the library cannot read, of a signature by this signer.
+    fn check_older(
+        &self,
+        signer: Signer<'_>,
+        content: &SignedContent<'_>,
+        material: &UnverifiedMaterial,
+        entries: Vec<OlderEntry>,
+        now: Timestamp,
+    ) -> Result<(Vec<Timestamp>, Vec<TransparencyLogEntry>), Refusal> {
+        let mut times =
+            material::timestamps_over(content.stamped(), &material.timestamps, &self.timestamp_authorities)?;
+        for entry in &entries {
+            entry.describes(content, signer)?;
+            times.extend(self.logs.prove(entry)?);
+        }
+        let entries: Vec<TransparencyLogEntry> = entries.into_iter().map(|older| older.entry).collect();
+        self.logs.hold(&entries, &times, now)?;
+        Ok((times, entries))
+    }
+
+    /// The entries, as an error if they are for the library.
+    fn beyond_library(
+        &self,
+        content: &SignedContent<'_>,
+        entries: Entries,
+    ) -> Result<Vec<OlderEntry>, Vec<TransparencyLogEntry>> {
+        match entries {
+            Entries::Older(entries) => Ok(entries),
+            // Its timestamps are over something else than the signature, and without an entry it has no other time.
+            Entries::Known(entries) if entries.is_empty() && content.is_legacy_envelope() => Ok(Vec::new()),
+            Entries::Known(entries) => Err(entries),
+        }
     }
 
     /// Checks log entries and timestamps of a signature that a key known otherwise was seen to have made.
@@ -191,21 +290,23 @@ impl TrustRoot {
         material: &UnverifiedMaterial,
         now: Timestamp,
     ) -> Result<Proven, Refusal> {
-        if material.log_entries.is_empty() && matches!(content, SignedContent::Envelope { legacy_json: Some(_), .. }) {
-            // Nothing in it is for the library: the signature was checked, and its timestamps are over something else.
-            return proven(self.envelope_timestamps(content, material)?, LogProof::None, now);
-        }
-        let bundle = material::bundle(content, material, Some(key))?;
-        let mut policy = PublicKeyVerificationPolicy::new(material::public_key(key));
-        let logged = !material.log_entries.is_empty();
-        if !logged {
-            policy = policy.skip_tlog_unsafe();
-        }
-        let result = self.verifier.verify(content.artifact(), &bundle, &policy).map_err(Refusal::of)?;
-        let mut times = result.verified_timestamps().to_vec();
-        times.extend(self.envelope_timestamps(content, material)?);
-        self.logs.hold(&bundle, &times, now)?;
-        proven(times, if logged { log_proof(&bundle) } else { LogProof::None }, now)
+        let (times, entries) = match self.beyond_library(content, material::entries(material)?) {
+            Ok(entries) => self.check_older(Signer::Key(key), content, material, entries, now)?,
+            Err(entries) => {
+                let bundle = material::bundle(content, material, entries, Some(key))?;
+                let mut policy = PublicKeyVerificationPolicy::new(material::public_key(key));
+                if material.log_entries.is_empty() {
+                    policy = policy.skip_tlog_unsafe();
+                }
+                let result = self.verifier.verify(content.artifact(), &bundle, &policy).map_err(Refusal::of)?;
+                let mut times = result.verified_timestamps().to_vec();
+                times.extend(self.envelope_timestamps(content, material)?);
+                let entries = bundle.verification_material.tlog_entries;
+                self.logs.hold(&entries, &times, now)?;
+                (times, entries)
+            }
+        };
+        proven(times, log_proof(&entries), now)
     }
 
     /// A path that ends nowhere, because what issued the certificate had ended by then, is told as that.
@@ -213,11 +314,8 @@ impl TrustRoot {
         if refusal.code != ReasonCode::CertificateUntrusted {
             return refusal;
         }
-        let ended = || {
-            let (from, _) = material::validity(chain.first()?).ok()?;
-            self.authorities.hold(&chain::read(chain).ok()?, &[from]).err()
-        };
-        match ended() {
+        let from = chain.first().and_then(|leaf| material::validity(leaf).ok()).map(|(from, _)| from);
+        match from.and_then(|from| self.authorities.hold(chain, &[from]).err()) {
             Some(told) if told.code == ReasonCode::CertificateNotValidThen => told,
             _ => refusal,
         }
@@ -252,9 +350,9 @@ fn proven(mut times: Vec<Timestamp>, log: LogProof, now: Timestamp) -> Result<Pr
 }
 
 /// The best that an entry is known by. Each was verified, and has what its version demands.
-fn log_proof(bundle: &sigstore_verify::types::Bundle) -> LogProof {
-    let entries = bundle.verification_material.tlog_entries.iter();
+fn log_proof(entries: &[TransparencyLogEntry]) -> LogProof {
     entries
+        .iter()
         .map(|entry| match (&entry.inclusion_proof, &entry.inclusion_promise) {
             (Some(_), _) => LogProof::Inclusion,
             (None, Some(_)) => LogProof::Promise,

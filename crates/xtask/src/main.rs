@@ -12,6 +12,7 @@ mod docs;
 mod fuzz;
 mod manifests;
 mod metadata;
+mod mutants;
 mod product;
 mod tidy;
 mod tree;
@@ -44,6 +45,8 @@ enum Task {
     Bench(bench::Options),
     /// Run the fuzz targets in `fuzz/`, each for a while. Needs cargo-fuzz.
     Fuzz(fuzz::Options),
+    /// Change the code in every way that cargo-mutants knows and see whether a test notices. Needs cargo-mutants.
+    Mutants(mutants::Options),
     /// The server that the bench compares with.
     #[command(hide = true)]
     BareServer(bench::BareServer),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Cases(options) => cases::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Mutants(options) => mutants::run(&options),
         Task::BareServer(options) => bench::run_bare(&options),
         Task::Vectors => vectors::run(),
         Task::Writers(options) => writers::run(&options),

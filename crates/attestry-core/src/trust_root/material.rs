@@ -20,7 +20,10 @@ use sigstore_verify::{
 };
 use x509_cert::{Certificate, der::Decode as _};
 
-use super::Refusal;
+use super::{
+    Refusal,
+    older::{Kind, OlderEntry},
+};
 use crate::{
     Digest, ReasonCode, Timestamp,
     bundle::{MaterialVersion, UnverifiedMaterial, UnverifiedSigner},
@@ -62,6 +65,18 @@ impl SignedContent<'_> {
         }
     }
 
+    /// What its timestamps cover: the signature, but in cosign's layout an envelope's whole JSON.
+    pub(super) fn stamped(&self) -> &[u8] {
+        match self {
+            Self::Envelope { legacy_json: Some(json), .. } => json,
+            Self::Envelope { signature, .. } | Self::Message { signature, .. } => signature,
+        }
+    }
+
+    pub(super) fn is_legacy_envelope(&self) -> bool {
+        matches!(self, Self::Envelope { legacy_json: Some(_), .. })
+    }
+
     fn content(&self) -> SignatureContent {
         match self {
             Self::Envelope { payload_type, payload, signature, .. } => {
@@ -86,14 +101,47 @@ impl SignedContent<'_> {
     }
 }
 
+/// The log entries of a signature, by who reads them.
+pub(super) enum Entries {
+    /// The library.
+    Known(Vec<TransparencyLogEntry>),
+    /// We do. Never empty.
+    Older(Vec<OlderEntry>),
+}
+
+/// The log entries, each with what its bundle's version demands.
+pub(super) fn entries(material: &UnverifiedMaterial) -> Result<Entries, Refusal> {
+    let (mut known, mut older) = (Vec::new(), Vec::new());
+    for json in &material.log_entries {
+        match log_entry(json)? {
+            Entry::Known(entry) => known.push(demanded(entry, material.version)?),
+            // Said first, since no version of a bundle can have what it lacks.
+            Entry::Older(OlderEntry { kind: Kind::Intoto001, .. }) if material.version != MaterialVersion::Legacy => {
+                let message = "its log entry of kind intoto 0.0.1 is about bytes that a bundle does not keep";
+                return Err(Refusal::new(ReasonCode::BundleUnsupported, &message));
+            }
+            Entry::Older(OlderEntry { entry, kind }) => {
+                older.push(OlderEntry { entry: demanded(entry, material.version)?, kind });
+            }
+        }
+    }
+    match (known.is_empty(), older.is_empty()) {
+        (_, true) => Ok(Entries::Known(known)),
+        (true, false) => Ok(Entries::Older(older)),
+        (false, false) => {
+            let message = "it has log entries of older and newer kinds together";
+            Err(Refusal::new(ReasonCode::BundleUnsupported, &message))
+        }
+    }
+}
+
 /// The library's bundle. With a key, the material counts as that key's, whatever it says of its signer.
 pub(super) fn bundle(
     content: &SignedContent<'_>,
     material: &UnverifiedMaterial,
+    entries: Vec<TransparencyLogEntry>,
     key: Option<&PublicKey>,
 ) -> Result<Bundle, Refusal> {
-    let entries = material.log_entries.iter().map(|entry| log_entry(entry, material.version));
-    let entries = entries.collect::<Result<Vec<_>, _>>()?;
     // The library would check these against the signature, which legacy envelopes are not stamped over.
     let timestamps: &[String] = match content {
         SignedContent::Envelope { legacy_json: Some(_), .. } => &[],
@@ -133,9 +181,30 @@ struct KindVersion<'a> {
     version: Cow<'a, str>,
 }
 
-/// One log entry, with what its bundle's version demands.
-fn log_entry(json: &RawValue, version: MaterialVersion) -> Result<TransparencyLogEntry, Refusal> {
-    let entry: TransparencyLogEntry = serde_json::from_str(json.get()).map_err(|error| unreadable(json, &error))?;
+enum Entry {
+    Known(TransparencyLogEntry),
+    Older(OlderEntry),
+}
+
+/// One log entry. What cannot be read is malformed, or of a kind that nobody knows.
+fn log_entry(json: &RawValue) -> Result<Entry, Refusal> {
+    let EntryKind { kind_version: KindVersion { kind, version } } =
+        serde_json::from_str(json.get()).map_err(|error| malformed(&error))?;
+    let (kind, version) = (kind.as_ref(), version.as_ref());
+    if let Some(older) = OlderEntry::read(json, kind, version) {
+        return older.map(Entry::Older).map_err(|error| malformed(&error));
+    }
+    if matches!((kind, version), ("hashedrekord", "0.0.1" | "0.0.2") | ("dsse", "0.0.1") | ("intoto", "0.0.2")) {
+        return serde_json::from_str(json.get()).map(Entry::Known).map_err(|error| malformed(&error));
+    }
+    let kind = if kind.is_empty() { "unnamed" } else { kind };
+    let kind = crate::reason::clean(&format!("{kind} {version}"), 64);
+    let message = format!("its log entry is of kind {kind}, which is not understood");
+    Err(Refusal::new(ReasonCode::BundleUnsupported, &message))
+}
+
+/// An entry that has what its bundle's version demands.
+fn demanded(entry: TransparencyLogEntry, version: MaterialVersion) -> Result<TransparencyLogEntry, Refusal> {
     let has_proof = entry.inclusion_proof.as_ref().is_some_and(|proof| !proof.checkpoint.is_empty());
     let lacks = match version.demands_proof() {
         true if !has_proof => "inclusion proof and checkpoint",
@@ -145,24 +214,8 @@ fn log_entry(json: &RawValue, version: MaterialVersion) -> Result<TransparencyLo
     Err(Refusal::new(ReasonCode::LogProofInvalid, &format!("a log entry has no {lacks}")))
 }
 
-/// What cannot be read is malformed, or of a kind that the library does not know.
-fn unreadable(json: &RawValue, error: &serde_json::Error) -> Refusal {
-    let Ok(EntryKind { kind_version: KindVersion { kind, version } }) = serde_json::from_str(json.get()) else {
-        return malformed(error);
-    };
-    if matches!(
-        (kind.as_ref(), version.as_ref()),
-        ("hashedrekord", "0.0.1" | "0.0.2") | ("dsse", "0.0.1") | ("intoto", "0.0.2")
-    ) {
-        return malformed(error);
-    }
-    let kind = if kind.is_empty() { "unnamed" } else { &kind };
-    let kind = crate::reason::clean(&format!("{kind} {version}"), 64);
-    let message = format!("its log entry is of kind {kind}, which is not understood");
-    Refusal::new(ReasonCode::BundleUnsupported, &message)
-}
-
-fn certificates(material: &UnverifiedMaterial) -> Result<VerificationMaterialContent, Refusal> {
+/// What the library takes as the signer's chain.
+pub(super) fn certificates(material: &UnverifiedMaterial) -> Result<VerificationMaterialContent, Refusal> {
     let UnverifiedSigner::Certificates(chain) = &material.signer else {
         return Err(not_by_certificate());
     };

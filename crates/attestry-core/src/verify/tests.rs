@@ -138,7 +138,7 @@ fn without_a_trust_root_log_entries_are_not_looked_at() {
     assert_eq!(judge(&attachment(Form::Bundle, text.clone().into_bytes()), &trusted), Ok(()));
     for (entries, expected) in [
         (r#""tlogEntries":[{}],"#, ReasonCode::BundleUnsupported),
-        (r#""tlogEntries":[{"kindVersion":{"kind":"intoto","version":"0.0.1"}}],"#, ReasonCode::BundleUnsupported),
+        (r#""tlogEntries":[{"kindVersion":{"kind":"alpine","version":"0.0.1"}}],"#, ReasonCode::BundleUnsupported),
         (r#""tlogEntries":[{"kindVersion":{"kind":"dsse","version":"0.0.1"}}],"#, ReasonCode::BundleMalformed),
         (
             r#""timestampVerificationData":{"rfc3161Timestamps":[{"signedTimestamp":"AA=="}]},"#,

@@ -29,7 +29,7 @@ const TREE: &str = "1193050959916656506";
 pub enum Generation {
     /// P-256, several kinds of entries, promises, a time for each entry.
     V1,
-    /// Ed25519, one kind of entry, neither promise nor time.
+    /// Ed25519, one kind of entry (until 2026-06 another, for envelopes), neither promise nor time.
     V2,
 }
 
@@ -195,6 +195,30 @@ impl RekorLog {
     /// The signed note about the whole tree.
     pub fn checkpoint(&self) -> String {
         self.signed_checkpoint(&self.hashes(), None)
+    }
+
+    /// Logs the body of an entry again with a change, without looking whether it makes sense. Its time stays the same.
+    ///
+    /// # Panics
+    /// If this is no entry of this log.
+    pub fn relog(&mut self, entry: &Value, change: impl FnOnce(&mut Value)) -> Value {
+        let body = STANDARD.decode(entry["canonicalizedBody"].as_str().unwrap()).unwrap();
+        let same = self.leaves.iter().find(|leaf| leaf.entry.body == body);
+        let (kind, version, at) = match same {
+            Some(leaf) => (leaf.entry.kind, leaf.entry.version, leaf.at),
+            None => panic!("an entry of this log"),
+        };
+        let mut value = serde_json::from_slice(&body).unwrap();
+        change(&mut value);
+        self.leaves.push(Leaf { entry: Accepted { kind, version, body: canonical::to_vec(&value) }, at });
+        self.entry(self.leaves.len() - 1, None)
+    }
+
+    /// Another log's checkpoint with this log's signature below its own, as a witness adds it.
+    pub fn cosign(&self, checkpoint: &str) -> String {
+        let (text, _) = checkpoint.split_once("\n\n").unwrap();
+        let signed = [&self.key_id()[..4], &self.key.sign(format!("{text}\n").as_bytes())].concat();
+        format!("{checkpoint}\u{2014} {} {}\n", self.origin(), STANDARD.encode(signed))
     }
 
     fn proof(&self, index: usize, fault: Option<LogFault>) -> Value {

@@ -25,7 +25,8 @@ type Instance = State<Arc<Shared>>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/api/v2/signingCert", post(certificate))
+        .route("/api/v1/signingCert", post(certificate_v1))
+        .route("/api/v2/signingCert", post(certificate_v2))
         .route("/api/v1/log/entries", post(log_v1))
         .route("/api/v1/log/entries/{uuid}", get(entry_v1))
         .route("/api/v2/log/entries", post(log_v2))
@@ -48,38 +49,61 @@ pub(super) fn serve<const N: usize>(listeners: [TcpListener; N], router: Router,
 }
 
 /// Fulcio's `POST /api/v2/signingCert`, with the token in the body or in the `Authorization` header.
-async fn certificate(State(shared): Instance, headers: HeaderMap, Json(request): Json<Value>) -> Response {
-    if let Some(outage) = shared.outage(Service::Certificates) {
-        return failed(outage);
-    }
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let Some(token) = request["credentials"]["oidcIdentityToken"].as_str().or(bearer) else {
-        return refused("there is no identity token");
-    };
-    let now = (shared.clock)();
-    let claims = match shared.issuer.verify(token, now) {
-        Ok(claims) => claims,
-        Err(error) => return (StatusCode::UNAUTHORIZED, error.to_string()).into_response(),
-    };
-    let subject = claims["sub"].as_str().unwrap_or_default();
-    let name = claims["email"].as_str().unwrap_or(subject);
+async fn certificate_v2(State(shared): Instance, headers: HeaderMap, Json(request): Json<Value>) -> Response {
+    let token = request["credentials"]["oidcIdentityToken"].as_str().or(bearer(&headers));
     let key = &request["publicKeyRequest"];
     let public_key = key["publicKey"]["content"].as_str().and_then(|pem| PublicKey::from_pem(pem).ok());
-    let proof = key["proofOfPossession"].as_str().and_then(|text| STANDARD.decode(text).ok());
-    let (Some(public_key), Some(proof)) = (public_key, proof) else { return refused("there is no public key request") };
-    if public_key.verify(name.as_bytes(), &proof).is_err() {
-        return refused("the proof of possession does not fit");
+    match issue(&shared, token, public_key, &key["proofOfPossession"]) {
+        Ok(chain) => Json(json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})).into_response(),
+        Err(response) => *response,
     }
+}
+
+/// Fulcio's older `POST /api/v1/signingCert`, as cosign 2 asks it: PEM, in base64 once more.
+async fn certificate_v1(State(shared): Instance, headers: HeaderMap, Json(request): Json<Value>) -> Response {
+    let public_key = request["publicKey"]["content"].as_str().and_then(|text| STANDARD.decode(text).ok());
+    let public_key = public_key.and_then(|pem| PublicKey::from_pem(std::str::from_utf8(&pem).ok()?).ok());
+    match issue(&shared, bearer(&headers), public_key, &request["signedEmailAddress"]) {
+        Ok(chain) => {
+            let headers = [(header::CONTENT_TYPE, "application/pem-certificate-chain")];
+            (StatusCode::CREATED, headers, chain.concat()).into_response()
+        }
+        Err(response) => *response,
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+}
+
+/// The certificate and what is above it, in PEM. `proof` is a signature over the name that the token is about.
+fn issue(
+    shared: &Shared,
+    token: Option<&str>,
+    public_key: Option<PublicKey>,
+    proof: &Value,
+) -> Result<Vec<String>, Box<Response>> {
+    if let Some(outage) = shared.outage(Service::Certificates) {
+        return Err(Box::new(failed(outage)));
+    }
+    let refused = |why: &str| Box::new(refused(why));
+    let token = token.ok_or_else(|| refused("there is no identity token"))?;
+    let now = (shared.clock)();
+    let claims = (shared.issuer.verify(token, now))
+        .map_err(|error| Box::new((StatusCode::UNAUTHORIZED, error.to_string()).into_response()))?;
+    let subject = claims["sub"].as_str().unwrap_or_default();
+    let name = claims["email"].as_str().unwrap_or(subject);
+    let proof = proof.as_str().and_then(|text| STANDARD.decode(text).ok());
+    let (public_key, proof) = public_key.zip(proof).ok_or_else(|| refused("there is no public key request"))?;
+    public_key.verify(name.as_bytes(), &proof).map_err(|_| refused("the proof of possession does not fit"))?;
     let leaf = match claims["email"].as_str() {
         Some(email) => Leaf::email(email, shared.issuer.url()),
         None => Leaf::uri(subject, shared.issuer.url()),
     };
     let issued = shared.ca.issue(&leaf, public_key.spki_der(), now);
-    let chain = std::iter::once(&issued)
-        .chain(&shared.ca.chain())
-        .map(|der| Verifier::Certificate(der).pem())
-        .collect::<Vec<_>>();
-    Json(json!({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})).into_response()
+    let chain =
+        std::iter::once(&issued).chain(&shared.ca.chain()).map(|der| Verifier::Certificate(der).pem()).collect();
+    Ok(chain)
 }
 
 /// Rekor v1's `POST /api/v1/log/entries`.

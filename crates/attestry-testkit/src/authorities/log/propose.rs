@@ -11,6 +11,9 @@ use x509_cert::{
     der::{Decode as _, Encode as _},
 };
 
+/// The one algorithm of keys that these logs see.
+pub(crate) const P256: &str = "PKIX_ECDSA_P256_SHA_256";
+
 /// What an entry says that its signature verifies with.
 #[derive(Debug, Clone, Copy)]
 pub enum Verifier<'a> {
@@ -29,6 +32,15 @@ impl Verifier<'_> {
         };
         let ending = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
         pem::encode_config(&pem::Pem::new(label, *der), ending)
+    }
+
+    /// As the second generation holds it.
+    pub(crate) fn raw(&self) -> Value {
+        let (field, der) = match self {
+            Self::Certificate(der) => ("x509Certificate", der),
+            Self::PublicKey(der) => ("publicKey", der),
+        };
+        json!({ "keyDetails": P256, field: { "rawBytes": STANDARD.encode(der) } })
     }
 
     /// The public key in DER, or `None` where the bytes are no certificate.
@@ -90,17 +102,17 @@ pub fn intoto(envelope: &EnvelopeJson, verifier: Verifier<'_>) -> Value {
 
 /// Second generation: `hashedrekord` 0.0.2 over an artifact, which for an envelope is its PAE.
 pub fn hashedrekord_v002(artifact: &[u8], signature: &[u8], verifier: Verifier<'_>) -> Value {
-    let (field, der) = match verifier {
-        Verifier::Certificate(der) => ("x509Certificate", der),
-        Verifier::PublicKey(der) => ("publicKey", der),
-    };
-    let verifier = json!({ "keyDetails": "PKIX_ECDSA_P256_SHA_256", field: { "rawBytes": STANDARD.encode(der) } });
     json!({
         "hashedRekordRequestV002": {
             "digest": STANDARD.encode(Digest::of(artifact).as_bytes()),
-            "signature": { "content": STANDARD.encode(signature), "verifier": verifier },
+            "signature": { "content": STANDARD.encode(signature), "verifier": verifier.raw() },
         },
     })
+}
+
+/// Second generation until 2026-06: `dsse` 0.0.2.
+pub fn dsse_v002(envelope: &EnvelopeJson, verifier: Verifier<'_>) -> Value {
+    json!({ "dsseRequestV002": { "envelope": envelope, "verifiers": [verifier.raw()] } })
 }
 
 fn proposal(kind: &str, version: &str, spec: Value) -> Value {

@@ -14,10 +14,13 @@ use p256::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::shape::{Dsse, Hash, HashedRekord, IntotoV001, IntotoV002, Proposal, RawBytes, RequestV2};
+use self::shape::{
+    Dsse, DsseV002, Hash, HashedRekord, HashedRekordV002, IntotoV001, IntotoV002, Proposal, RawBytes, RequestV2,
+    VerifierV2,
+};
 use super::{
     Generation,
-    propose::{Verifier, hex_digest},
+    propose::{P256, Verifier, hex_digest},
 };
 
 mod shape;
@@ -82,7 +85,10 @@ impl Accepted {
                     _ => Err(Refusal::Kind { kind: proposal.kind, version: proposal.api_version }),
                 }
             }
-            Generation::V2 => hashedrekord_v002(&shape(request)?),
+            Generation::V2 => match shape(request)? {
+                RequestV2::HashedRekord(rekord) => hashedrekord_v002(&rekord),
+                RequestV2::Dsse(dsse) => dsse_v002(&dsse),
+            },
         }
     }
 
@@ -140,8 +146,14 @@ fn intoto_v001(spec: &IntotoV001) -> Result<Accepted, Refusal> {
     for signature in &envelope.signatures {
         verifier.check(&envelope.signed_bytes(), signature)?;
     }
-    let hash = hex_digest(text.as_bytes());
-    let payload_hash = hex_digest(&envelope.payload);
+    let (hash, payload_hash) = (hex_digest(text.as_bytes()), hex_digest(&envelope.payload));
+    for (what, said, found) in
+        [("hash", &spec.content.hash, &hash), ("payloadHash", &spec.content.payload_hash, &payload_hash)]
+    {
+        if said.as_ref().is_some_and(|said| said.algorithm != "sha256" || said.value != *found) {
+            return Err(Refusal::Hash(what));
+        }
+    }
     let spec = json!({
         "content": {
             "hash": { "algorithm": "sha256", "value": hash },
@@ -184,29 +196,35 @@ fn intoto_v002(spec: &IntotoV002) -> Result<Accepted, Refusal> {
     Ok(Accepted::new("intoto", "0.0.2", spec))
 }
 
-fn hashedrekord_v002(request: &RequestV2) -> Result<Accepted, Refusal> {
-    let rekord = &request.hashed_rekord_request_v002;
+fn hashedrekord_v002(rekord: &HashedRekordV002) -> Result<Accepted, Refusal> {
     let hash: [u8; 32] = base64("digest", &rekord.digest)?.try_into().map_err(|_| Refusal::Hash("digest"))?;
     let signature = base64("signature.content", &rekord.signature.content)?;
-    let verifier = &rekord.signature.verifier;
-    if verifier.key_details != "PKIX_ECDSA_P256_SHA_256" {
-        return Err(Refusal::Verifier);
-    }
-    let (field, der) = match (&verifier.x509_certificate, &verifier.public_key) {
-        (Some(certificate), None) => ("x509Certificate", OwnedVerifier::Certificate(raw(certificate)?)),
-        (None, Some(key)) => ("publicKey", OwnedVerifier::PublicKey(raw(key)?)),
-        _ => return Err(Refusal::Verifier),
-    };
+    let der = OwnedVerifier::from_raw(&rekord.signature.verifier)?;
     der.check_hash(&hash, &signature)?;
-    let (Verifier::Certificate(bytes) | Verifier::PublicKey(bytes)) = der.get();
     let rekord = json!({
         "data": { "algorithm": "SHA2_256", "digest": STANDARD.encode(hash) },
-        "signature": {
-            "content": STANDARD.encode(signature),
-            "verifier": { "keyDetails": verifier.key_details, field: { "rawBytes": STANDARD.encode(bytes) } },
-        },
+        "signature": { "content": STANDARD.encode(signature), "verifier": der.get().raw() },
     });
     Ok(Accepted::new("hashedrekord", "0.0.2", json!({ "hashedRekordV002": rekord })))
+}
+
+fn dsse_v002(request: &DsseV002) -> Result<Accepted, Refusal> {
+    let envelope =
+        UnverifiedEnvelope::from_json(&request.envelope).map_err(|error| Refusal::Shape(error.to_string()))?;
+    let verifiers: Vec<OwnedVerifier> =
+        request.verifiers.iter().map(OwnedVerifier::from_raw).collect::<Result<_, _>>()?;
+    let mut signatures = Vec::new();
+    for signature in &envelope.signatures {
+        let verifier = (verifiers.iter())
+            .find(|verifier| verifier.check(&envelope.signed_bytes(), signature).is_ok())
+            .ok_or(Refusal::Signature)?;
+        signatures.push(json!({ "content": STANDARD.encode(signature), "verifier": verifier.get().raw() }));
+    }
+    if signatures.len() != verifiers.len() {
+        return Err(Refusal::Verifier);
+    }
+    let hash = json!({ "algorithm": "SHA2_256", "digest": STANDARD.encode(Digest::of(&envelope.payload).as_bytes()) });
+    Ok(Accepted::new("dsse", "0.0.2", json!({ "dsseV002": { "payloadHash": hash, "signatures": signatures } })))
 }
 
 /// A verifier with bytes of its own.
@@ -222,6 +240,18 @@ impl OwnedVerifier {
         match block.tag() {
             "CERTIFICATE" => Ok(Self::Certificate(block.into_contents())),
             "PUBLIC KEY" => Ok(Self::PublicKey(block.into_contents())),
+            _ => Err(Refusal::Verifier),
+        }
+    }
+
+    /// Reads the second generation's, of the one algorithm that it is asked for here.
+    fn from_raw(verifier: &VerifierV2) -> Result<Self, Refusal> {
+        if verifier.key_details != P256 {
+            return Err(Refusal::Verifier);
+        }
+        match (&verifier.x509_certificate, &verifier.public_key) {
+            (Some(certificate), None) => Ok(Self::Certificate(raw(certificate)?)),
+            (None, Some(key)) => Ok(Self::PublicKey(raw(key)?)),
             _ => Err(Refusal::Verifier),
         }
     }

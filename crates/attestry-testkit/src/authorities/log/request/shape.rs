@@ -1,5 +1,6 @@
 //! The members of each request, and no others.
 
+use attestry_core::envelope::EnvelopeJson;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -74,9 +75,12 @@ pub(super) struct IntotoV001 {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct EnvelopeText {
     pub(super) envelope: String,
+    /// What the log works out itself; some clients say it as well.
+    pub(super) hash: Option<Hash>,
+    pub(super) payload_hash: Option<Hash>,
 }
 
 #[derive(Deserialize)]
@@ -109,10 +113,19 @@ pub(super) struct IntotoSignature {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RequestV2 {
+pub(super) enum RequestV2 {
     #[serde(rename = "hashedRekordRequestV002")]
-    pub(super) hashed_rekord_request_v002: HashedRekordV002,
+    HashedRekord(HashedRekordV002),
+    /// Until 2026-06.
+    #[serde(rename = "dsseRequestV002")]
+    Dsse(DsseV002),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DsseV002 {
+    pub(super) envelope: EnvelopeJson,
+    pub(super) verifiers: Vec<VerifierV2>,
 }
 
 #[derive(Deserialize)]
