@@ -244,3 +244,6 @@ fn rank(entry: &Listed) -> (u8, Digest) {
     };
     (class, entry.digest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -427,4 +427,21 @@ mod tests {
         assert_eq!(proofs(MAX_PROOFS + 1, 0), Err(BundleError::TooManyProofs));
         assert_eq!(proofs(0, MAX_PROOFS + 1), Err(BundleError::TooManyProofs));
     }
+
+    #[test]
+    fn a_bundle_may_be_as_large_as_is_said() {
+        let payload = |length: usize| {
+            let text = sample().replacen("e30=", &"A".repeat(length), 1);
+            UnverifiedBundle::parse(text.as_bytes()).map(|_| text.len())
+        };
+        let around = sample().len() - "e30=".len();
+        // The payload is base64, so the exact size is met by white space after it.
+        let longest = (MAX_BUNDLE - around) / 4 * 4;
+        let text = sample().replacen("e30=", &"A".repeat(longest), 1);
+        let padded = format!("{text}{}", " ".repeat(MAX_BUNDLE - text.len()));
+        assert_eq!(padded.len(), MAX_BUNDLE);
+        assert!(UnverifiedBundle::parse(padded.as_bytes()).is_ok());
+        assert_eq!(UnverifiedBundle::parse(format!("{padded} ").as_bytes()).unwrap_err(), BundleError::TooLarge);
+        assert_eq!(payload(longest + 4), Err(BundleError::TooLarge));
+    }
 }

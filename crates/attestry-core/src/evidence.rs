@@ -393,4 +393,14 @@ mod tests {
         assert!(matches!(Evidence::from_bytes(&sample().index_bytes()), Err(EvidenceError::NoContent(_))));
         assert!(Evidence::from_bytes(&text.as_bytes()[..text.len() - 1]).is_err());
     }
+
+    #[test]
+    fn documents_of_another_kind_or_version_are_no_evidence() {
+        let text = String::from_utf8(sample().to_bytes()).unwrap();
+        for (from, to) in [(API_VERSION, "attestry.dev/v9"), (KIND, "Policy")] {
+            let changed = text.replacen(&format!("\"{from}\""), &format!("\"{to}\""), 1);
+            assert_ne!(changed, text);
+            assert!(matches!(Evidence::from_bytes(changed.as_bytes()), Err(EvidenceError::Kind { .. })), "{from}");
+        }
+    }
 }

@@ -296,5 +296,71 @@ mod tests {
         assert!(!entry(unknown, "{}").is_attestation_manifest());
         assert!(!entry(r#"{"os":"linux","architecture":"amd64"}"#, marked).is_attestation_manifest());
         assert!(!entry("null", marked).is_attestation_manifest());
+        for half in [r#"{"os":"unknown","architecture":"amd64"}"#, r#"{"os":"linux","architecture":"unknown"}"#] {
+            assert!(!entry(half, marked).is_attestation_manifest(), "{half}");
+        }
+    }
+
+    #[test]
+    fn an_absent_part_is_told_from_two_meanings() {
+        let d = descriptor();
+        for (media_type, text) in [
+            (OCI_MANIFEST, r#"{"layers":[]}"#.to_owned()),
+            (DOCKER_MANIFEST, "{}".to_owned()),
+            (OCI_INDEX, "{}".to_owned()),
+        ] {
+            assert!(matches!(Manifest::parse(media_type, text.as_bytes()), Err(ManifestError::Json(_))), "{text}");
+        }
+        for (media_type, text) in [
+            (OCI_MANIFEST, format!(r#"{{"config":{d},"manifests":[]}}"#)),
+            (OCI_INDEX, format!(r#"{{"config":{d},"manifests":[]}}"#)),
+        ] {
+            assert!(matches!(Manifest::parse(media_type, text.as_bytes()), Err(ManifestError::Polyglot)), "{text}");
+        }
+    }
+
+    #[test]
+    fn layers_and_children_are_counted() {
+        let d = descriptor();
+        let many = |count: usize| vec![d.as_str(); count].join(",");
+        let image =
+            |count| Manifest::parse(OCI_MANIFEST, format!(r#"{{"config":{d},"layers":[{}]}}"#, many(count)).as_bytes());
+        assert!(image(MAX_LAYERS).is_ok());
+        assert_eq!(image(MAX_LAYERS + 1), Err(ManifestError::TooLarge));
+        let index = |count| Manifest::parse(OCI_INDEX, format!(r#"{{"manifests":[{}]}}"#, many(count)).as_bytes());
+        assert!(index(1024).is_ok());
+        assert_eq!(index(1025), Err(ManifestError::TooLarge));
+    }
+
+    #[test]
+    fn an_empty_artifact_type_is_none() {
+        let d = descriptor();
+        for (text, expected) in [("", None), (r#""artifactType":"","#, None), (r#""artifactType":"a/b","#, Some("a/b"))]
+        {
+            let text = format!(r#"{{{text}"config":{d}}}"#);
+            let Ok(Manifest::Image(image)) = Manifest::parse(OCI_MANIFEST, text.as_bytes()) else { panic!("{text}") };
+            assert_eq!(image.artifact_type.as_deref(), expected);
+            assert!(image.layers.is_empty());
+        }
+    }
+
+    #[test]
+    fn configurations_name_a_platform_if_they_say_anything_of_it() {
+        for (text, platform) in [
+            (r#"{"os":"linux","architecture":"arm64","variant":"v8"}"#, Some("linux/arm64/v8")),
+            (r#"{"os":"linux","architecture":"amd64","variant":""}"#, Some("linux/amd64")),
+            (r#"{"os":"linux","architecture":"amd64"}"#, Some("linux/amd64")),
+            (r#"{"os":"linux"}"#, Some("linux/")),
+            (r#"{"architecture":"amd64"}"#, Some("/amd64")),
+            ("{}", None),
+        ] {
+            let found = ImageConfig::parse(text.as_bytes()).map(|config| config.platform.map(|p| p.to_string()));
+            assert_eq!(found, Ok(platform.map(str::to_owned)), "{text}");
+        }
+        let digest = Digest::of("layer");
+        let text = format!(r#"{{"rootfs":{{"diff_ids":["{digest}"]}},"config":{{"Labels":{{"a":"b"}}}}}}"#);
+        let config = ImageConfig::parse(text.as_bytes()).expect("test data");
+        assert_eq!((config.diff_ids, config.labels), (vec![digest], [("a".to_owned(), "b".to_owned())].into()));
+        assert!(ImageConfig::parse(br#"{"os":1}"#).is_err());
     }
 }

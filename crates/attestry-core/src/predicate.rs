@@ -320,4 +320,36 @@ mod tests {
             assert_eq!(PredicateFormat::of_uri(uri), format, "{uri}");
         }
     }
+
+    #[test]
+    fn half_of_what_tells_a_format_is_not_enough() {
+        for half in [
+            json!({"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"}),
+            json!({"@context": "https://example.org", "@graph": []}),
+            json!({"bomFormat": "CycloneDX"}),
+            json!({"specVersion": "1.6"}),
+            json!({"buildDefinition": {}}),
+            json!({"runDetails": {"builder": {"id": "x"}}}),
+            json!({"buildType": "t"}),
+            json!({"builder": {"id": "x"}}),
+            json!({"scanner": {}, "metadata": {}}),
+            json!({"scanner": {}}),
+            json!({"metadata": {"scanFinishedOn": "2026-01-01T00:00:00Z"}}),
+            json!({"@context": "https://openvex.dev/ns/v0.2.0"}),
+            json!({"statements": []}),
+        ] {
+            assert_eq!(PredicateFormat::detect(&half), None, "{half}");
+        }
+        let scan = json!({"scanner": {}, "metadata": {"scanFinishedOn": "2026-01-01T00:00:00Z"}});
+        assert_eq!(resolve_type(None, &scan).as_deref(), Ok("https://in-toto.io/attestation/vulns/v0.2"));
+    }
+
+    #[test]
+    fn a_type_of_ones_own_is_a_uri_of_bounded_length() {
+        let uri = |length: usize| format!("a:{}", "b".repeat(length - 2));
+        assert_eq!(resolve_type(Some(&uri(512)), &json!({})), Ok(uri(512)));
+        for bad in [&uri(513), "a:", "ab", "a:b c", "a/b:c"] {
+            assert!(matches!(resolve_type(Some(bad), &json!({})), Err(PredicateError::UnknownType(_))), "{bad}");
+        }
+    }
 }

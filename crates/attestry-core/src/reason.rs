@@ -234,4 +234,17 @@ mod tests {
         assert!(reason.message.starts_with("a b c"));
         assert!(!reason.message.chars().any(char::is_control));
     }
+
+    #[test]
+    fn a_reason_reads_as_code_and_message() {
+        let reason = Reason::new(ReasonCode::NotFound, "there is no such tag".to_owned());
+        assert_eq!(reason.to_string(), "not-found: there is no such tag");
+    }
+
+    #[test]
+    fn text_is_cut_only_where_it_is_too_long() {
+        assert_eq!(clean("abcdef", 6), "abcdef");
+        assert_eq!(clean("abcdefg", 6), "abc…");
+        assert_eq!(clean("äöüß", 7), "äö…");
+    }
 }

@@ -221,4 +221,10 @@ mod tests {
         assert!(again.names(&Digest::of("x"), &StrongDigests::of(b"x")));
         assert_eq!(again.subjects[0].name.as_deref(), Some("registry.example/app"));
     }
+
+    #[test]
+    fn as_many_subjects_as_are_allowed_are_read() {
+        let many = format!("[{}]", vec![r#"{"digest":{}}"#; MAX_SUBJECTS].join(","));
+        assert_eq!(Statement::parse(&statement(&many)).map(|statement| statement.subjects.len()), Ok(MAX_SUBJECTS));
+    }
 }

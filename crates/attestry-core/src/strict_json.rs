@@ -161,4 +161,12 @@ mod tests {
         }
         assert!(check(b"\"\xff\"").is_err());
     }
+
+    #[test]
+    fn attack_36_values_are_counted() {
+        // A list is a value too.
+        let list = |values: usize| [b"[0".to_vec(), b",0".repeat(values - 2), b"]".to_vec()].concat();
+        assert!(check(&list(MAX_NODES)).is_ok());
+        assert!(check(&list(MAX_NODES + 1)).is_err());
+    }
 }

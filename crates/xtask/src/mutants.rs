@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Seconds of integration tests for a mutant that the crate's own tests do not notice.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Mutants at a time. Tests that wait leave the processor to others.
+    #[arg(long, default_value_t = 4)]
+    jobs: usize,
     /// Go on where the last run ended: the copy, the build and the outcomes are kept.
     #[arg(long)]
     resume: bool,
@@ -224,7 +227,7 @@ impl Campaign {
         let wanted = |mutant: &Mutant| options.only.is_empty() || options.only.iter().any(|o| mutant.name.contains(o));
         let todo: Vec<(u32, &Mutant)> =
             self.numbered().filter(|(_, mutant)| wanted(mutant) && !done.contains(&mutant.name)).collect();
-        let counts = trial::try_each(suite, &todo, unviable, options.seconds, &place)?;
+        let counts = trial::try_each(suite, &todo, unviable, (options.jobs, options.seconds), &place)?;
         let summary: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
         println!("{} mutants: {}", todo.len(), summary.join(", "));
         let missed =

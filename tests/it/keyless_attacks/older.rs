@@ -366,6 +366,13 @@ fn attack_13_times_of_older_log_entries() {
             let parts = kind.logged(&mut world, parts, None, time);
             kind.refused(&world, &parts, ReasonCode::CertificateNotValidThen);
         }
+        // Both ends of its ten minutes are inside.
+        for time in ["2026-01-20T10:00:00Z", "2026-01-20T10:10:00Z"] {
+            let mut world = World::new();
+            let parts = world.bare(&World::leaf());
+            let parts = kind.logged(&mut world, parts, None, time);
+            assert!(kind.judge(&world, &parts).is_ok(), "{kind:?} {time}");
+        }
         // 16. Signed later than now.
         let mut world = World::new();
         let parts = kind.honest(&mut world);

@@ -157,3 +157,11 @@ fn consistency(leaves: &[Hash], older: usize, whole: bool) -> Vec<Hash> {
 fn split(len: usize) -> usize {
     len.next_power_of_two() / 2
 }
+
+#[test]
+fn trees_of_one_size_have_one_root() {
+    let [one, other] = [leaf_hash(b"1"), leaf_hash(b"2")];
+    assert_eq!(verify_consistency((1, &one), (1, &one), &[]), Ok(()));
+    assert_eq!(verify_consistency((1, &one), (1, &other), &[]), Err(MerkleError::RootDiffers));
+    assert_eq!(verify_consistency((1, &one), (1, &one), &[other]), Err(MerkleError::WrongLength { found: 1 }));
+}

@@ -161,3 +161,21 @@ fn malformed_keys_are_refused() {
         assert!(key.parse::<NoteKey>().is_err(), "{key}");
     }
 }
+
+#[test]
+fn bounds_of_a_note() {
+    let key = Key::new("log.example", 1);
+    let sign = |text: &str| UnverifiedNote::sign(text.to_owned(), &[&key]);
+    assert!(sign("a\n").is_ok());
+    for text in ["", "\n", "a", "a\u{1}\n"] {
+        assert!(matches!(sign(text), Err(NoteError::Malformed(_))), "{text:?}");
+    }
+    let around = sign("a\n").unwrap().to_string().len() - "a\n".len();
+    let longest = format!("{}\n", "a".repeat(MAX_NOTE - around - 1));
+    assert_eq!(sign(&longest).unwrap().to_string().len(), MAX_NOTE);
+    assert_eq!(sign(&format!("a{longest}")).unwrap_err(), NoteError::TooLarge);
+    let (text, line) = PUBLISHED_NOTE.split_once("\n\n").unwrap();
+    let lines = |count: usize| UnverifiedNote::parse(format!("{text}\n\n{}", line.repeat(count)).as_bytes());
+    assert_eq!(lines(MAX_SIGNATURES).unwrap().signatures().len(), MAX_SIGNATURES);
+    assert_eq!(lines(MAX_SIGNATURES + 1).unwrap_err(), NoteError::TooLarge);
+}

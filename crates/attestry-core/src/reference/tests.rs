@@ -94,3 +94,40 @@ fn only_a_digest_pins() {
     assert_eq!(pinned.to_string(), format!("registry.example/app:v1@{}", Digest::of("x")));
     assert_eq!(pinned.subject().unwrap().to_string(), format!("registry.example/app@{}", Digest::of("x")));
 }
+
+#[test]
+fn what_hides_a_host_is_told_from_a_bad_digest() {
+    let digest = Digest::of("x");
+    for input in ["user@registry.example/app", &format!("a@b@{digest}"), &format!("user@host/app@{digest}")] {
+        assert!(matches!(input.parse::<Reference>(), Err(ReferenceError::Url(_))), "{input}");
+    }
+    assert!(matches!("registry.example/app@sha256:00".parse::<Reference>(), Err(ReferenceError::Digest(_))));
+}
+
+#[test]
+fn the_longest_parts_are_read_and_no_longer_ones() {
+    let labels = |last: usize| format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(last));
+    assert_eq!(labels(61).len(), 253);
+    assert!(normal_host(&labels(61)).is_ok());
+    assert!(normal_host(&labels(62)).is_err());
+    let path = |length: usize| format!("registry.example/{}", "a".repeat(length)).parse::<Repository>();
+    assert!(path(MAX_PATH).is_ok());
+    assert!(matches!(path(MAX_PATH + 1), Err(ReferenceError::Path(_))));
+    // Longer than any reference can be, but for what is written of the host that its normal form leaves out.
+    let text = |zeros: usize| format!("[{}::1]/app", "0".repeat(zeros));
+    assert!(matches!(text(MAX_REFERENCE - 9).parse::<Reference>(), Err(ReferenceError::Host(_))));
+    assert!(matches!(text(MAX_REFERENCE - 8).parse::<Reference>(), Err(ReferenceError::TooLong)));
+    for port in ["00080", "1"] {
+        assert!(normal_host(&format!("registry.example:{port}")).is_ok(), "{port}");
+    }
+    assert!(normal_host("registry.example:000080").is_err());
+}
+
+#[test]
+fn a_tag_is_kept_as_written() {
+    let tagged: Reference = "registry.example/app:v1".parse().unwrap();
+    assert_eq!(tagged.tag().map(ToString::to_string).as_deref(), Some("v1"));
+    let bare: Reference = "registry.example/app".parse().unwrap();
+    assert_eq!((bare.tag(), bare.effective_tag().to_string().as_str()), (None, "latest"));
+    assert_eq!(format!("{:?}", bare.repository()), "registry.example/app");
+}

@@ -135,6 +135,7 @@ mod tests {
             (Error::UnsupportedBundle(String::new()), ReasonCode::BundleUnsupported),
             (Error::InvalidBundle(String::new()), ReasonCode::BundleMalformed),
             (BundleError::MissingCheckpoint.into(), ReasonCode::LogProofInvalid),
+            (BundleError::UnsupportedVerificationMaterial.into(), ReasonCode::BundleUnsupported),
             (BundleError::MissingSigningTimeEvidence.into(), ReasonCode::TimestampMissing),
         ] {
             let text = error.to_string();

@@ -186,3 +186,39 @@ fn legacy_layers_are_judged_by_the_same_code() {
     let envelope = serde_json::to_vec(&EnvelopeJson::new(IN_TOTO, &statement, signature.as_bytes())).unwrap();
     assert_eq!(judge(&attachment(Form::Envelope(LegacyMaterial::default()), envelope), &trusted), Ok(()));
 }
+
+/// Where only a file's digest is known, and where a trust root would look at what is not there.
+#[test]
+fn a_file_known_by_its_digest_needs_a_signature_that_fits() {
+    use crate::bundle::key_message_bundle;
+    let (secret, public) = key(1);
+    let file = b"release";
+    let digest = Digest::of(file);
+    let bundle = |signed: &[u8]| {
+        let signature: DerSignature = secret.sign(signed);
+        key_message_bundle(&public.id(), &digest, signature.as_bytes())
+    };
+    let root = Arc::new(TrustRoot::public_good(Default::default()));
+    let with_root = TrustedKey { trust_root: Some(root), ..TrustedKey::always(public.clone()) };
+    for trusted in [TrustedKey::always(public.clone()), with_root] {
+        for content in [FileContent::Sha256(digest), FileContent::Bytes(file)] {
+            let judge = |bundle: &[u8], trusted: &TrustedKey| {
+                let judged = verify_file(bundle, content, FileSigner::Key(trusted), NOW.parse().unwrap());
+                judged.map(|verified| verified.payload()).map_err(|reason| reason.code)
+            };
+            assert_eq!(judge(&bundle(file), &trusted), Ok(digest), "{content:?}");
+            assert_eq!(judge(&bundle(b"other"), &trusted), Err(ReasonCode::KeyUnknown), "{content:?}");
+            let other = TrustedKey { key: key(2).1, ..trusted.clone() };
+            assert_eq!(judge(&bundle(file), &other), Err(ReasonCode::KeyUnknown), "{content:?}");
+            // Without a trust root nobody looks at what came along, and with one all of it must be good.
+            let entry =
+                r#""verificationMaterial":{"tlogEntries":[{"kindVersion":{"kind":"alpine","version":"0.0.1"}}],"#;
+            let text = String::from_utf8(bundle(b"other")).unwrap().replacen(r#""verificationMaterial":{"#, entry, 1);
+            let expected = match (&trusted.trust_root, content) {
+                (Some(_), FileContent::Sha256(_)) => ReasonCode::BundleUnsupported,
+                _ => ReasonCode::KeyUnknown,
+            };
+            assert_eq!(judge(text.as_bytes(), &trusted), Err(expected), "{content:?}");
+        }
+    }
+}

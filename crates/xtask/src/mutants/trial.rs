@@ -174,12 +174,12 @@ fn ended(mut child: Child, limit: Duration) -> Result<Option<bool>> {
     }
 }
 
-/// Tries each of `mutants`, two at a time, and writes a line for each.
+/// Tries each of `mutants`, `jobs` at a time, and writes a line for each.
 pub(crate) fn try_each(
     suite: &Suite,
     mutants: &[(u32, &Mutant)],
     unviable: &BTreeSet<u32>,
-    seconds: u64,
+    (jobs, seconds): (usize, u64),
     outcomes: &Path,
 ) -> Result<BTreeMap<Outcome, usize>> {
     let file = OpenOptions::new().append(true).create(true).open(outcomes)?;
@@ -204,7 +204,7 @@ pub(crate) fn try_each(
             }
             Ok(())
         };
-        let workers = [scope.spawn(worker), scope.spawn(worker)];
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
     })?;
     Ok(state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).1)
