@@ -49,7 +49,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         campaign.build()?;
         campaign.record()?;
     }
-    let suite = Suite::read(&campaign.tree(), &campaign.folder)?;
+    let mut suite = Suite::read(&campaign.tree(), &campaign.folder)?;
+    if !options.resume {
+        suite.settle()?;
+    }
     campaign.try_all(&suite, &unviable, options)
 }
 
