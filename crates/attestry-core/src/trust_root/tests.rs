@@ -22,6 +22,48 @@ fn attack_14_no_authority_outlives_its_certificates() {
     }
 }
 
+/// What older log entries need of a certificate is found in real ones, where the library finds it too.
+#[test]
+fn real_certificates_have_a_path_and_a_timestamp() {
+    macro_rules! vector {
+        ($path:literal) => {
+            include_bytes!(concat!("../../../../tests/vectors/sigstore-conformance/", $path))
+        };
+    }
+    let usual = &vector!("trusted_root.json")[..];
+    let cases = [
+        (&vector!("bundle-verify/happy-path-v0.3/bundle.sigstore.json")[..], usual, true),
+        (vector!("bundle-verify/happy-path-v0.1/bundle.sigstore.json"), usual, true),
+        (
+            vector!("bundle-verify/bundle-with-sct-with-extensions/bundle.sigstore.json"),
+            vector!("bundle-verify/bundle-with-sct-with-extensions/trusted_root.json"),
+            true,
+        ),
+        (
+            vector!("bundle-verify/invalid-ct-key_fail/bundle.sigstore.json"),
+            vector!("bundle-verify/invalid-ct-key_fail/trusted_root.json"),
+            false,
+        ),
+    ];
+    for (at, (bundle, root, good)) in cases.into_iter().enumerate() {
+        let root = TrustRoot::from_json(root, Demands::default()).unwrap();
+        let material = crate::bundle::UnverifiedBundle::parse(bundle).unwrap().material;
+        let chain = material::chain(&material).unwrap();
+        let (from, until) = material::validity(&chain[0]).unwrap();
+        let issuer = root.authorities.hold(chain, &[from, until]).unwrap();
+        let certificate = Certificate::from_der(&chain[0]).unwrap();
+        let held = |issuer: &[u8]| root.certificate_logs.hold(&certificate, issuer).map_err(|refusal| refusal.code);
+        let expected = if good { Ok(()) } else { Err(ReasonCode::SctInvalid) };
+        assert_eq!(held(&issuer), expected, "case {at}");
+        assert_eq!(held(b"another issuer"), Err(ReasonCode::SctInvalid), "case {at}");
+        // Neither a second too early nor without any time.
+        let second = jiff::SignedDuration::from_secs(1);
+        let early = root.authorities.hold(chain, &[from, from.checked_sub(second).unwrap()]);
+        assert_eq!(early.unwrap_err().code, ReasonCode::CertificateNotValidThen, "case {at}");
+        assert_eq!(root.authorities.hold(chain, &[]).unwrap_err().code, ReasonCode::CertificateUntrusted, "case {at}");
+    }
+}
+
 #[test]
 fn the_built_in_root_can_be_read() {
     let root = TrustRoot::public_good(Demands::default());
