@@ -4,11 +4,17 @@
 #[allow(dead_code, reason = "only the parser is called")]
 #[path = "../../crates/attestry-oci/src/challenge.rs"]
 mod challenge;
-#[path = "../../crates/attestry-oci/src/link.rs"]
-mod link;
 #[allow(dead_code, reason = "only the formats are used")]
 #[path = "../../crates/attestry-store/src/frame.rs"]
 mod frame;
+#[path = "../../crates/attestry-oci/src/link.rs"]
+mod link;
+
+#[path = "../../crates/attestry-sign/src/keyless/rekor/entry.rs"]
+mod entry;
+#[allow(dead_code, reason = "only the parser is called")]
+#[path = "../../crates/attestry-sign/src/keyless/timestamp/response.rs"]
+mod response;
 
 #[path = "."]
 mod admission {
@@ -39,6 +45,28 @@ pub fn link(bytes: &[u8]) {
     let Ok(header) = std::str::from_utf8(bytes) else { return };
     if let Some(target) = link::next(header) {
         assert!(header.contains(&format!("<{target}>")), "{header:?} {target:?}");
+    }
+}
+
+/// What a log answers comes out as an entry with the members that bundles have, and strict.
+pub fn log_answer(bytes: &[u8]) {
+    let end = attestry_core::Timestamp::constant(1_800_000_000, 0);
+    let answers = [entry::v1(bytes, "dsse", None), entry::v1(bytes, "dsse", Some(end)), entry::v2(bytes)];
+    for entry in answers.into_iter().flatten() {
+        attestry_core::strict_json::check(entry.get().as_bytes()).expect("an entry is strict JSON");
+        let value: serde_json::Value = serde_json::from_str(entry.get()).expect("an entry is JSON");
+        for member in ["logId", "kindVersion", "inclusionProof", "canonicalizedBody"] {
+            assert!(value.get(member).is_some(), "{member}: {value}");
+        }
+    }
+}
+
+/// A timestamp that passes for ours holds our imprint and our nonce.
+pub fn timestamp_response(bytes: &[u8]) {
+    let (imprint, nonce) = (attestry_core::Digest::of("signature"), [0x41, 2, 3, 4, 5, 6, 7, 8]);
+    if response::check(bytes, &imprint, nonce).is_ok() {
+        let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        assert!(holds(imprint.as_bytes()) && holds(&nonce));
     }
 }
 

@@ -248,7 +248,8 @@ impl TrustRoot {
         Ok((times, entries, key.id()))
     }
 
-    /// Entries and timestamps that the library cannot read, of a signature by this signer.
+    /// Entries and timestamps that the library cannot read, of a signature by this signer. Whether the signature fits, and
+    /// what its statement is about, the caller has seen.
     fn check_older(
         &self,
         signer: Signer<'_>,
@@ -261,7 +262,7 @@ impl TrustRoot {
             material::timestamps_over(content.stamped(), &material.timestamps, &self.timestamp_authorities)?;
         for entry in &entries {
             entry.describes(content, signer)?;
-            times.extend(self.logs.prove(entry)?);
+            times.extend(self.logs.prove(entry, now)?);
         }
         let entries: Vec<TransparencyLogEntry> = entries.into_iter().map(|older| older.entry).collect();
         self.logs.hold(&entries, &times, now)?;

@@ -297,6 +297,68 @@ fn attack_08_older_proofs_that_do_not_prove() {
     }
 }
 
+/// What cannot be an entry at all, and what an entry of its generation cannot have.
+#[test]
+fn older_log_entries_of_other_shapes() {
+    let mut world = World::new();
+    let honest = Kind::Dsse.honest(&mut world);
+    for (kind, version) in [("dsse", "0.0.2"), ("intoto", "0.0.1")] {
+        for entry in [
+            json!([{"kind": kind, "version": version}]),
+            json!([[kind, version]]),
+            json!({"kindVersion": {"kind": kind, "version": version}}),
+            json!({"kindVersion": [kind, version], "logIndex": []}),
+        ] {
+            let parts = Parts { entries: vec![entry], ..honest.clone() };
+            assert!(world.judge(&parts).is_err(), "{:?}", parts.entries);
+        }
+    }
+    let mut promised = honest.clone();
+    promised.entries[0]["inclusionPromise"] = json!({"signedEntryTimestamp": "AAAA"});
+    world.refused(&promised, ReasonCode::LogProofInvalid);
+    world.refused(&promised.older(V01, &[world.ca.chain()[0].clone()]), ReasonCode::LogProofInvalid);
+    // A log whose key is not valid yet.
+    let mut root = world.trusted_root();
+    root["tlogs"][1]["publicKey"]["validFor"]["start"] = "2026-02-02T00:00:00Z".into();
+    let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
+    let stored = bundle_attachment(honest.bundle());
+    let Ok(Reading::Candidate(candidate)) = Candidate::read(&stored, &subject()) else { panic!("readable") };
+    for (now, expected) in
+        [("2026-02-01T23:59:59Z", Err(ReasonCode::LogProofInvalid)), ("2026-02-02T00:00:00Z", Ok(()))]
+    {
+        let judged = candidate.verify_keyless(&root, None, clock::at(now)).map(|_| ()).map_err(|reason| reason.code);
+        assert_eq!(judged, expected, "{now}");
+    }
+}
+
+/// The log that promised the entry had ended, and the later entry's time is only what somebody wrote beside it.
+#[test]
+fn attack_15_an_unsigned_time_does_not_make_a_timestamp_a_promise() {
+    let mut world = World::new();
+    let (key, payload) = (World::key("release"), statement(Digest::of(MANIFEST)));
+    let mut parts = world.signed_by(&World::leaf(), &key, &payload);
+    parts.material = ("publicKey", json!({"hint": ""}));
+    let verifier = propose::Verifier::PublicKey(key.public_key_der());
+    let request = propose::dsse(&parts.envelope, verifier);
+    parts.entries = vec![world.v1.append(&request, signed()).unwrap()];
+    let request = propose::hashedrekord_v002(&parts.message(), &parts.signature(), verifier);
+    let stamped = clock::at("2026-01-20T12:00:00Z");
+    parts.entries.push(world.v2.append(&request, stamped).unwrap());
+    parts.entries[1]["integratedTime"] = stamped.as_second().to_string().into();
+    parts.timestamps = vec![world.tsa.stamp(&parts.signature(), stamped)];
+    let judge = |until: &str| {
+        let mut root = world.trusted_root();
+        root["tlogs"][0]["publicKey"]["validFor"]["end"] = until.into();
+        let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
+        let trusted = TrustedKey { trust_root: Some(root.into()), ..TrustedKey::always(key.public_key().clone()) };
+        let stored = bundle_attachment(parts.bundle());
+        let Ok(Reading::Candidate(candidate)) = Candidate::read(&stored, &subject()) else { panic!("readable") };
+        candidate.verify(&trusted, clock::now()).map(|_| ()).map_err(|reason| reason.code)
+    };
+    assert_eq!(judge("2026-01-20T13:00:00Z"), Ok(()));
+    assert_eq!(judge("2026-01-20T11:00:00Z"), Err(ReasonCode::LogProofInvalid));
+}
+
 /// A witness signs other logs' checkpoints, and may itself be a log of the trust root.
 #[test]
 fn attack_08_checkpoints_that_another_trusted_log_has_signed() {

@@ -77,7 +77,8 @@ impl Authorities {
         issuer
     }
 
-    /// A path that ends nowhere, because what issued the certificate did not count then, is told as that.
+    /// A path that ends nowhere, because what issued the certificate did not count then, is told as that. The dates of
+    /// `chain[0]` itself were held before.
     fn told(&self, chain: &[Vec<u8>], time: Timestamp, error: &Error) -> Refusal {
         let all: Vec<TrustAnchor<'_>> = self.0.iter().map(|authority| authority.anchor.clone()).collect();
         let dated = |error: &Error| matches!(error, Error::CertExpired { .. } | Error::CertNotValidYet { .. });

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sigstore_verify::{
     crypto::VerificationKey,
     trust_root::TrustedRoot,
-    types::{Checkpoint, CheckpointSignature, SignatureBytes, TransparencyLogEntry},
+    types::{Checkpoint, CheckpointSignature, KindVersion, SignatureBytes, TransparencyLogEntry},
 };
 
 use super::{
@@ -46,18 +46,21 @@ impl Logs {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         // An ended log whose key got lost could promise any time: others are asked first.
-        let promised = |time: &&Timestamp| entries.iter().any(|entry| entry.integrated_time == Some(**time));
+        let promised = |time: &&Timestamp| entries.iter().any(|entry| promised_time(entry) == Some(**time));
         let made = times.iter().filter(|time| !promised(time)).min().or(times.iter().min()).copied().unwrap_or(now);
         entries.iter().try_for_each(|entry| self.hold_entry(entry, made))
     }
 
     /// What the library does for entries that it can read: the named log promised the entry, and when, or else has
     /// included it. The first generation is known by its promise, which cosign's layout keeps and a proof it does not.
-    pub(super) fn prove(&self, older: &OlderEntry) -> Result<Option<Timestamp>, Refusal> {
+    pub(super) fn prove(&self, older: &OlderEntry, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         let entry = &older.entry;
         let log = self.named(entry).ok_or_else(|| unproven("its log entry is of a log that is not trusted"))?;
         match older.kind {
             Kind::Intoto001 => log.promised(entry).map(Some),
+            Kind::Dsse002 if log.from.is_some_and(|from| now < from) => Err(unproven("its log's key is not valid yet")),
+            // Its generation promises nothing, so there is nobody who could have.
+            Kind::Dsse002 if entry.inclusion_promise.is_some() => Err(unproven("its log entry has a promise")),
             Kind::Dsse002 => log.includes(entry).map(|()| None),
         }
     }
@@ -84,6 +87,12 @@ impl Logs {
             _ => Ok(()),
         }
     }
+}
+
+/// The time of an entry that its promise covers. In the second generation nothing does.
+fn promised_time(entry: &TransparencyLogEntry) -> Option<Timestamp> {
+    let timed = entry.inclusion_promise.is_some() && entry.kind_version != KindVersion::HashedRekordV002;
+    entry.integrated_time.filter(|_| timed)
 }
 
 /// What a promise covers (github.com/sigstore/rekor, `pkg/verify`, the signed entry timestamp).

@@ -43,9 +43,9 @@ impl OlderEntry {
             _ => return None,
         };
         let read = || {
-            let mut value: serde_json::Value = serde_json::from_str(json.get())?;
-            value["kindVersion"] = serde_json::json!({"kind": like.0, "version": like.1});
-            Ok(Self { entry: serde_json::from_value(value)?, kind })
+            let mut members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json.get())?;
+            members.insert("kindVersion".to_owned(), serde_json::json!({"kind": like.0, "version": like.1}));
+            Ok(Self { entry: serde_json::from_value(members.into())?, kind })
         };
         Some(read())
     }

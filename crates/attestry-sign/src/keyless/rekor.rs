@@ -5,13 +5,11 @@
 //! the log and about our signature is checked with the finished bundle.
 
 use attestry_core::envelope::{EnvelopeJson, IN_TOTO};
-use attestry_core::{Timestamp, strict_json};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::StatusCode;
-use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use super::bundle::{Content, Signature};
@@ -20,6 +18,8 @@ use super::services::{Log, LogVersion};
 use super::{fulcio, join};
 use crate::Error;
 use crate::key::pem;
+
+mod entry;
 
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -47,8 +47,8 @@ pub(crate) async fn log(asking: &Asking<'_>, log: &Log, signature: &Signature) -
         answer = asking.ask(&call).await?;
     }
     let entry = match log.version {
-        LogVersion::V1 => entry_v1(&answer.body, signature),
-        LogVersion::V2 => entry_v2(&answer.body),
+        LogVersion::V1 => entry::v1(&answer.body, kind(signature), fulcio::not_after(&signature.certificate)),
+        LogVersion::V2 => entry::v2(&answer.body),
     };
     entry.map_err(|problem| call.malformed(problem))
 }
@@ -59,25 +59,32 @@ fn location(asked: &Url, answer: &Answer) -> Option<Url> {
     (url.origin() == asked.origin()).then_some(url)
 }
 
+/// What kind of entry a signature has in a log of version 1.
+fn kind(signature: &Signature) -> &'static str {
+    match signature.content {
+        Content::Statement { .. } => "dsse",
+        Content::Message { .. } => "hashedrekord",
+    }
+}
+
 fn proposal_v1(signature: &Signature) -> Value {
     let verifier = BASE64_STANDARD.encode(pem::encode("CERTIFICATE", &signature.certificate).as_bytes());
-    let (kind, spec) = match &signature.content {
+    let spec = match &signature.content {
         Content::Statement { payload } => {
             let envelope = EnvelopeJson::new(IN_TOTO, payload, &signature.signature);
             // Plain strings only: writing into memory cannot fail.
             let envelope = serde_json::to_string(&envelope).expect("an envelope is plain JSON");
-            ("dsse", json!({ "proposedContent": { "envelope": envelope, "verifiers": [verifier] } }))
+            json!({ "proposedContent": { "envelope": envelope, "verifiers": [verifier] } })
         }
         Content::Message { digest } => {
             let signature = BASE64_STANDARD.encode(&signature.signature);
-            let spec = json!({
+            json!({
                 "data": { "hash": { "algorithm": "sha256", "value": digest.hex() } },
                 "signature": { "content": signature, "publicKey": { "content": verifier } },
-            });
-            ("hashedrekord", spec)
+            })
         }
     };
-    json!({ "apiVersion": "0.0.1", "kind": kind, "spec": spec })
+    json!({ "apiVersion": "0.0.1", "kind": kind(signature), "spec": spec })
 }
 
 /// Version 2 keeps digests only: of a file, or of the bytes that an envelope's signature covers.
@@ -90,90 +97,6 @@ fn proposal_v2(signature: &Signature) -> Value {
         "digest": BASE64_STANDARD.encode(signature.content.signed_digest().as_bytes()),
         "signature": { "content": BASE64_STANDARD.encode(&signature.signature), "verifier": verifier },
     } })
-}
-
-fn entry_v2(body: &[u8]) -> Result<Box<RawValue>, &'static str> {
-    strict_json::check(body).map_err(|_| "it is not strict JSON")?;
-    let value: Map<String, Value> = serde_json::from_slice(body).map_err(|_| "it is no log entry")?;
-    if !["logId", "kindVersion", "inclusionProof", "canonicalizedBody"].iter().all(|name| value.contains_key(*name)) {
-        return Err("it is a log entry without proof or body");
-    }
-    serde_json::from_slice(body).map_err(|_| "it is no log entry")
-}
-
-/// An entry as version 1 gives it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EntryV1 {
-    body: String,
-    integrated_time: i64,
-    #[serde(rename = "logID")]
-    log_id: String,
-    log_index: u64,
-    verification: VerificationV1,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct VerificationV1 {
-    inclusion_proof: ProofV1,
-    signed_entry_timestamp: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ProofV1 {
-    checkpoint: String,
-    hashes: Vec<String>,
-    log_index: u64,
-    root_hash: String,
-    tree_size: u64,
-}
-
-fn entry_v1(body: &[u8], signature: &Signature) -> Result<Box<RawValue>, &'static str> {
-    let entries: std::collections::BTreeMap<String, EntryV1> =
-        strict_json::read(body).map_err(|_| "it is no log entry with an inclusion proof")?;
-    let mut entries = entries.into_values();
-    let (Some(entry), None) = (entries.next(), entries.next()) else { return Err("it holds none or several entries") };
-    let proof = entry.verification.inclusion_proof;
-    let hashes: Vec<String> = proof.hashes.iter().map(|hash| base64_of_hex(hash)).collect::<Option<_>>().ok_or(HEX)?;
-    let kind = match signature.content {
-        Content::Statement { .. } => "dsse",
-        Content::Message { .. } => "hashedrekord",
-    };
-    let mut value = json!({
-        "logIndex": entry.log_index.to_string(),
-        "logId": { "keyId": base64_of_hex(&entry.log_id).ok_or(HEX)? },
-        "kindVersion": { "kind": kind, "version": "0.0.1" },
-        "inclusionProof": {
-            "logIndex": proof.log_index.to_string(),
-            "rootHash": base64_of_hex(&proof.root_hash).ok_or(HEX)?,
-            "treeSize": proof.tree_size.to_string(),
-            "hashes": hashes,
-            "checkpoint": { "envelope": proof.checkpoint },
-        },
-        "canonicalizedBody": entry.body,
-    });
-    // Verifiers want every signed time to lie within the certificate's minutes. An entry that was made up for later has
-    // its time left out with the promise that signs it: the timestamp proves when, the inclusion proof that it is logged.
-    let time = Timestamp::from_second(entry.integrated_time).map_err(|_| "its time is impossible")?;
-    if fulcio::not_after(&signature.certificate).is_none_or(|end| time <= end) {
-        value["integratedTime"] = entry.integrated_time.to_string().into();
-        value["inclusionPromise"] = json!({ "signedEntryTimestamp": entry.verification.signed_entry_timestamp });
-    }
-    // Made of strings a moment ago.
-    Ok(serde_json::value::to_raw_value(&value).expect("a log entry is plain JSON"))
-}
-
-const HEX: &str = "its hashes are not hexadecimal";
-
-fn base64_of_hex(hex: &str) -> Option<String> {
-    if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) || !hex.len().is_multiple_of(2) {
-        return None;
-    }
-    let bytes: Option<Vec<u8>> =
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect();
-    bytes.map(|bytes| BASE64_STANDARD.encode(bytes))
 }
 
 #[cfg(test)]

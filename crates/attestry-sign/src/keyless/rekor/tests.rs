@@ -47,7 +47,7 @@ fn answer_v1() -> Value {
 
 #[test]
 fn an_entry_of_version_1_is_translated() {
-    let entry = entry_v1(answer_v1().to_string().as_bytes(), &statement()).unwrap();
+    let entry = entry::v1(answer_v1().to_string().as_bytes(), kind(&statement()), None).unwrap();
     let expected = json!({
         "logIndex": "7",
         "logId": { "keyId": "wNI=" },
@@ -70,10 +70,10 @@ fn answers_that_are_no_single_entry_are_refused() {
     let mut no_hex = answer_v1();
     no_hex["24296fb24b8ad77a"]["logID"] = "+1".into();
     for answer in [two, no_hex, json!({}), json!([])] {
-        assert!(entry_v1(answer.to_string().as_bytes(), &statement()).is_err(), "{answer}");
+        assert!(entry::v1(answer.to_string().as_bytes(), kind(&statement()), None).is_err(), "{answer}");
     }
     for answer in ["{}", "[]", r#"{"logId":{},"logId":{}}"#] {
-        assert!(entry_v2(answer.as_bytes()).is_err(), "{answer}");
+        assert!(entry::v2(answer.as_bytes()).is_err(), "{answer}");
     }
 }
 

@@ -1,7 +1,12 @@
 //! The query's bytes, and answers to other queries.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::*;
+use x509_cert::der::{Decode as _, asn1::AnyRef};
+
+use super::{
+    response::{check, members},
+    *,
+};
 
 fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let value = parts.concat();
