@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::command;
@@ -42,19 +43,37 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(command::is_installed("cargo-mutants"), "cargo-mutants is missing (hint: cargo install cargo-mutants)");
-    let (campaign, mut unviable) = Campaign::new(options)?;
+    let (campaign, mut not_tried) = Campaign::new(options)?;
     if !options.resume {
         campaign.copy()?;
-        campaign.settle(&mut unviable)?;
+        campaign.settle(&mut not_tried)?;
         campaign.build()?;
         campaign.record()?;
+        campaign.leave_out_failing()?;
     }
-    let mut suite = Suite::read(&campaign.tree(), &campaign.folder)?;
-    if !options.resume {
-        suite.settle()?;
-    }
-    campaign.try_all(&suite, &unviable, options)
+    let suite = Suite::read(&campaign.tree(), &campaign.folder)?;
+    campaign.try_all(&suite, &not_tried, options)
 }
+
+/// Mutants by number that there are no trials of.
+#[derive(Default, Serialize, Deserialize)]
+struct NotTried {
+    unviable: BTreeSet<u32>,
+    left_out: BTreeSet<u32>,
+}
+
+impl NotTried {
+    fn outcome(&self, number: u32) -> Option<Outcome> {
+        match (self.unviable.contains(&number), self.left_out.contains(&number)) {
+            (true, _) => Some(Outcome::Unviable),
+            (_, true) => Some(Outcome::LeftOut),
+            _ => None,
+        }
+    }
+}
+
+const HOOK: &str = "mutants_hook.rs";
+const NOT_TRIED: &str = "not_tried.json";
 
 /// One copy of the checkout and the mutants in it.
 struct Campaign {
@@ -64,11 +83,11 @@ struct Campaign {
 }
 
 impl Campaign {
-    /// The mutants, and which of them are known not to compile: those of the last run if it had the same ones.
-    fn new(options: &Options) -> Result<(Self, BTreeSet<u32>)> {
+    /// The mutants, and which of them are known not to be tried: those of the last run if it had the same mutants.
+    fn new(options: &Options) -> Result<(Self, NotTried)> {
         let folder = command::root().join("target/mutants");
         fs::create_dir_all(&folder)?;
-        let (kept, unviable) = (folder.join("mutants.json"), folder.join("unviable.json"));
+        let (kept, not_tried) = (folder.join("mutants.json"), folder.join(NOT_TRIED));
         let last = fs::read_to_string(&kept).unwrap_or_default();
         let list = match options.resume {
             true => last.clone(),
@@ -78,13 +97,16 @@ impl Campaign {
                 command::output(&mut list)?
             }
         };
-        let unviable = match fs::read(unviable) {
-            Ok(bytes) if list == last => serde_json::from_slice(&bytes)?,
-            _ => BTreeSet::new(),
-        };
+        if list != last && not_tried.exists() {
+            fs::remove_file(&not_tried)?;
+        }
         fs::write(&kept, &list)?;
+        let not_tried = match fs::read(&not_tried) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(_) => NotTried::default(),
+        };
         let mutants: Vec<Mutant> = serde_json::from_str(&list).context("a list of mutants")?;
-        Ok((Self { folder, mutants, packages: options.packages.clone() }, unviable))
+        Ok((Self { folder, mutants, packages: options.packages.clone() }, not_tried))
     }
 
     fn tree(&self) -> PathBuf {
@@ -109,14 +131,20 @@ impl Campaign {
                 fs::set_permissions(&to, fs::metadata(&from)?.permissions())?;
             }
         }
+        // A test that is gone must not notice anything.
+        let listed = command::output(&mut list)?;
+        let listed: BTreeSet<&str> = listed.split_terminator('\0').collect();
+        for folder in ["crates", "tests"] {
+            remove_others(&self.tree(), Path::new(folder), &listed)?;
+        }
         Ok(())
     }
 
     /// Writes the switched sources and leaves out what does not compile, until all of it does.
-    fn settle(&self, unviable: &mut BTreeSet<u32>) -> Result<()> {
+    fn settle(&self, not_tried: &mut NotTried) -> Result<()> {
         loop {
-            let places = self.write_sources(unviable)?;
-            let before = unviable.len();
+            let places = self.write_sources(not_tried)?;
+            let before = not_tried.unviable.len();
             let complaints = self.complaints()?;
             if complaints.is_empty() {
                 break;
@@ -124,16 +152,16 @@ impl Campaign {
             for (file, bytes, text) in complaints {
                 let blamed = blamed(places.get(&file).map_or(&[], Vec::as_slice), &bytes);
                 ensure!(!blamed.is_empty(), "{file} does not compile, and no mutant is to blame: {text}");
-                unviable.extend(blamed);
+                not_tried.unviable.extend(blamed);
             }
-            println!("{} of {} mutants do not compile", unviable.len(), self.mutants.len());
-            ensure!(unviable.len() > before, "the compiler repeats itself");
+            println!("{} of {} mutants do not compile", not_tried.unviable.len(), self.mutants.len());
+            ensure!(not_tried.unviable.len() > before, "the compiler repeats itself");
         }
-        fs::write(self.folder.join("unviable.json"), serde_json::to_vec(unviable)?)?;
+        fs::write(self.folder.join(NOT_TRIED), serde_json::to_vec(not_tried)?)?;
         Ok(())
     }
 
-    fn write_sources(&self, unviable: &mut BTreeSet<u32>) -> Result<BTreeMap<String, Vec<Piece>>> {
+    fn write_sources(&self, not_tried: &mut NotTried) -> Result<BTreeMap<String, Vec<Piece>>> {
         let mut files: BTreeMap<&str, Vec<(u32, &Mutant)>> = BTreeMap::new();
         for (number, mutant) in self.numbered() {
             files.entry(&mutant.file).or_default().push((number, mutant));
@@ -141,15 +169,16 @@ impl Campaign {
         let mut places = BTreeMap::new();
         for (file, mutants) in files {
             let text = fs::read_to_string(command::root().join(file))?;
-            let switched = switch(&text, &mutants, &|number| unviable.contains(&number)).context(file.to_owned())?;
-            unviable.extend(switched.left_out);
+            let without = |number| not_tried.unviable.contains(&number);
+            let switched = switch(&text, &mutants, &without).context(file.to_owned())?;
+            not_tried.left_out.extend(switched.left_out);
             write_if_other(&self.tree().join(file), switched.text.as_bytes())?;
             places.insert(file.to_owned(), switched.places);
         }
         for package in &self.packages {
             let source = Path::new("crates").join(package).join("src");
             let root = fs::read_to_string(command::root().join(&source).join("lib.rs"))?;
-            write_if_other(&self.tree().join(&source).join("mutants_hook.rs"), include_bytes!("mutants/hook.rs"))?;
+            write_if_other(&self.tree().join(&source).join(HOOK), include_bytes!("mutants/hook.rs"))?;
             let lib = source.join("lib.rs");
             let text = match places.contains_key(&lib.to_string_lossy().into_owned()) {
                 true => fs::read_to_string(self.tree().join(&lib))?,
@@ -215,7 +244,7 @@ impl Campaign {
         cargo
     }
 
-    fn try_all(&self, suite: &Suite, unviable: &BTreeSet<u32>, options: &Options) -> Result<()> {
+    fn try_all(&self, suite: &Suite, not_tried: &NotTried, options: &Options) -> Result<()> {
         let place = self.folder.join("outcomes.jsonl");
         let mut done: BTreeSet<String> = BTreeSet::new();
         if options.resume {
@@ -230,12 +259,33 @@ impl Campaign {
         let wanted = |mutant: &Mutant| options.only.is_empty() || options.only.iter().any(|o| mutant.name.contains(o));
         let todo: Vec<(u32, &Mutant)> =
             self.numbered().filter(|(_, mutant)| wanted(mutant) && !done.contains(&mutant.name)).collect();
-        let counts = trial::try_each(suite, &todo, unviable, (options.jobs, options.seconds), &place)?;
+        trial::try_each(suite, &todo, not_tried, (options.jobs, options.seconds), &place)?;
+        // Of all that were ever tried, also before a resumption.
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for line in fs::read_to_string(&place)?.lines() {
+            let line: Value = serde_json::from_str(line)?;
+            *counts.entry(line["outcome"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
         let summary: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-        println!("{} mutants: {}", todo.len(), summary.join(", "));
-        let missed =
-            counts.get(&Outcome::Missed).copied().unwrap_or(0) + counts.get(&Outcome::Unreached).copied().unwrap_or(0);
-        ensure!(missed == 0, "{missed} mutants are noticed by no test (hint: they are listed in {})", place.display());
+        println!("{} mutants: {}", counts.values().sum::<usize>(), summary.join(", "));
+        let unnoticed = [Outcome::Missed, Outcome::Unreached].map(|o| counts.get(&o.to_string()).copied().unwrap_or(0));
+        let unnoticed: usize = unnoticed.iter().sum();
+        ensure!(unnoticed == 0, "no test notices {unnoticed} of them (hint: they are listed in {})", place.display());
+        Ok(())
+    }
+
+    /// Tests that fail as trials run them would notice every mutant.
+    fn leave_out_failing(&self) -> Result<()> {
+        let failing = Suite::read(&self.tree(), &self.folder)?.failing()?;
+        let place = self.folder.join("tests.jsonl");
+        let lines = fs::read_to_string(&place)?;
+        let fails = |line: &&str| {
+            serde_json::from_str::<Value>(line)
+                .is_ok_and(|line| line["name"].as_str().is_some_and(|name| failing.contains(name)))
+        };
+        let kept: Vec<&str> = lines.lines().filter(|line| !fails(line)).collect();
+        failing.iter().for_each(|name| println!("{name} fails as trials run it and is left out"));
+        fs::write(&place, kept.join("\n"))?;
         Ok(())
     }
 }
@@ -250,6 +300,23 @@ fn blamed(places: &[Piece], bytes: &std::ops::Range<usize>) -> Vec<u32> {
         Some(few) => inside.filter(|(_, mutants)| mutants.len() == few).flat_map(|(_, all)| all).copied().collect(),
         None => before.map(|(_, mutants)| mutants.clone()).unwrap_or_default(),
     }
+}
+
+/// Removes the Rust files of a folder that are not among `listed`.
+fn remove_others(tree: &Path, folder: &Path, listed: &BTreeSet<&str>) -> Result<()> {
+    for entry in fs::read_dir(tree.join(folder))? {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            remove_others(tree, &path, listed)?;
+        } else if path.extension().is_some_and(|end| end == "rs")
+            && !path.ends_with(HOOK)
+            && !listed.contains(&*path.to_string_lossy())
+        {
+            fs::remove_file(tree.join(&path))?;
+        }
+    }
+    Ok(())
 }
 
 fn write_if_other(path: &Path, bytes: &[u8]) -> Result<()> {

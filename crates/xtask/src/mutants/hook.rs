@@ -14,7 +14,8 @@ static ON: LazyLock<u32> = LazyLock::new(|| {
 static REACHED: LazyLock<Option<Mutex<(File, BTreeSet<u32>)>>> = LazyLock::new(|| {
     let folder = std::env::var_os("ATTESTRY_MUTANTS_REACHED")?;
     let test = format!("{}${}", std::env::var("NEXTEST_BINARY_ID").ok()?, std::env::var("NEXTEST_TEST_NAME").ok()?);
-    let file = OpenOptions::new().create(true).append(true).open(std::path::Path::new(&folder).join(test)).ok()?;
+    let file = std::path::Path::new(&folder).join(test.replace('/', "|"));
+    let file = OpenOptions::new().create(true).append(true).open(file).ok()?;
     Some(Mutex::new((file, BTreeSet::new())))
 });
 

@@ -14,30 +14,42 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::Mutant;
+use super::{Mutant, NotTried};
 use crate::command;
+
+/// The number of no mutant.
+const NONE: u32 = 0;
+/// How many of a crate's own tests are tried first: most mutants are noticed by these.
+const FEW: usize = 16;
+/// What a mutant may take, so that one that asks for all the memory does not end the others. Tests need less than one.
+const MEMORY_KIB: u64 = 6 << 20;
+/// What tests may take longer than three times as long as usual, with others beside them.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Whether a test noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     Caught,
-    /// The tests did not come to an end.
-    TimedOut,
+    /// The tests did not come to an end by themselves: in time, in memory, without a signal.
+    Ended,
     Missed,
     /// No test comes by it.
     Unreached,
-    /// It does not compile, or has no form behind a switch.
+    /// It does not compile.
     Unviable,
+    /// It has no form behind a switch, and was not tried.
+    LeftOut,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Caught => "caught",
-            Self::TimedOut => "timed out",
+            Self::Ended => "ended",
             Self::Missed => "missed",
             Self::Unreached => "unreached",
             Self::Unviable => "unviable",
+            Self::LeftOut => "left out",
         })
     }
 }
@@ -59,6 +71,8 @@ struct Binary {
 struct Test {
     binary: String,
     name: String,
+    /// Both, as nextest's messages have it.
+    named: String,
     time: Duration,
     /// The mutants that it comes by.
     reached: BTreeSet<u32>,
@@ -90,17 +104,18 @@ impl Suite {
                 println!("{named} fails without a mutant and is left out");
                 continue;
             }
-            let reached = fs::read_to_string(folder.join("reached").join(format!("{binary}${name}")));
+            let reached = fs::read_to_string(folder.join("reached").join(format!("{binary}${name}").replace('/', "|")));
             let reached = reached.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect();
             let time = Duration::from_secs_f64(line["exec_time"].as_f64().unwrap_or(1.0));
-            tests.push(Test { binary, name: name.to_owned(), time, reached });
+            let (name, named) = (name.to_owned(), named.to_owned());
+            tests.push(Test { binary, name, named, time, reached });
         }
         tests.sort_by_key(|test| test.time);
         Ok(Self { binaries, tests })
     }
 
-    /// Leaves out what fails without a mutant when it is run as trials run it: with others in one process, in less memory.
-    pub(crate) fn settle(&mut self) -> Result<()> {
+    /// What fails without a mutant when it is run as trials run it: with others in one process, in less memory.
+    pub(crate) fn failing(&self) -> Result<BTreeSet<String>> {
         let mut failing = BTreeSet::new();
         for (id, binary) in &self.binaries {
             let tests: Vec<&Test> = self.tests.iter().filter(|test| test.binary == *id).collect();
@@ -109,18 +124,11 @@ impl Suite {
             }
             for test in tests {
                 if self.noticed(NONE, &[test])?.is_some() {
-                    failing.insert((test.binary.clone(), test.name.clone()));
+                    failing.insert(test.named.clone());
                 }
             }
         }
-        self.tests.retain(|test| {
-            let fails = failing.contains(&(test.binary.clone(), test.name.clone()));
-            if fails {
-                println!("{} {} fails as trials run it and is left out", test.binary, test.name);
-            }
-            !fails
-        });
-        Ok(())
+        Ok(failing)
     }
 
     /// The crate's own tests share a process, a few at first; the others run one by one as long as there is time.
@@ -133,10 +141,16 @@ impl Suite {
             let binary = &self.binaries[&test.binary];
             binary.own && binary.package == mutant.package
         });
-        let (few, many) = own.split_at(own.len().min(16));
-        for tests in [few, many] {
-            if let Some(noticed) = self.noticed(number, tests)? {
-                return Ok(noticed);
+        let mut by_binary: BTreeMap<&str, Vec<&Test>> = BTreeMap::new();
+        for test in &own {
+            by_binary.entry(&test.binary).or_default().push(test);
+        }
+        for tests in by_binary.values() {
+            let (few, many) = tests.split_at(tests.len().min(FEW));
+            for tests in [few, many] {
+                if let Some(noticed) = self.noticed(number, tests)? {
+                    return Ok(noticed);
+                }
             }
         }
         let started = Instant::now();
@@ -144,7 +158,10 @@ impl Suite {
             if started.elapsed() > Duration::from_secs(seconds) {
                 return Ok((Outcome::Missed, format!("{} of {} tests ran", own.len() + at, reaching.len())));
             }
-            if let Some(noticed) = self.noticed(number, &[test])? {
+            // A test of real servers can fail for the machine's sake.
+            if let Some(noticed) = self.noticed(number, &[test])?
+                && self.noticed(NONE, &[test])?.is_none()
+            {
                 return Ok(noticed);
             }
         }
@@ -169,25 +186,20 @@ impl Suite {
             [] => String::new(),
         };
         Ok(match ended(child, usual * 3 + PATIENCE)? {
-            Some(true) => None,
-            Some(false) => Some((Outcome::Caught, label())),
-            None => Some((Outcome::TimedOut, label())),
+            Some(Some(0)) => None,
+            Some(Some(_)) => Some((Outcome::Caught, label())),
+            Some(None) | None => Some((Outcome::Ended, label())),
         })
     }
 }
 
-/// The number of no mutant.
-const NONE: u32 = 0;
-const MEMORY_KIB: u64 = 6 << 20;
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Whether it ended well; none if it had to be ended, with all that it started.
-fn ended(mut child: Child, limit: Duration) -> Result<Option<bool>> {
+/// Its exit code, which is absent after a signal; nothing if it had to be ended, with all that it started.
+fn ended(mut child: Child, limit: Duration) -> Result<Option<Option<i32>>> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(2);
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status.success()));
+            return Ok(Some(status.code()));
         }
         if started.elapsed() > limit {
             let group = format!("-{}", child.id());
@@ -204,27 +216,25 @@ fn ended(mut child: Child, limit: Duration) -> Result<Option<bool>> {
 pub(crate) fn try_each(
     suite: &Suite,
     mutants: &[(u32, &Mutant)],
-    unviable: &BTreeSet<u32>,
+    not_tried: &NotTried,
     (jobs, seconds): (usize, u64),
     outcomes: &Path,
-) -> Result<BTreeMap<Outcome, usize>> {
+) -> Result<()> {
     let file = OpenOptions::new().append(true).create(true).open(outcomes)?;
-    let state = Mutex::new((file, BTreeMap::new()));
+    let file = Mutex::new(file);
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let worker = || -> Result<()> {
             while let Some((number, mutant)) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let started = Instant::now();
-                let (outcome, by) = match unviable.contains(number) {
-                    true => (Outcome::Unviable, String::new()),
-                    false => suite.try_one(*number, mutant, seconds)?,
+                let (outcome, by) = match not_tried.outcome(*number) {
+                    Some(outcome) => (outcome, String::new()),
+                    None => suite.try_one(*number, mutant, seconds)?,
                 };
                 let took = (started.elapsed().as_secs_f64() * 10.0).round() / 10.0;
                 let line = json!({"name": mutant.name, "outcome": outcome.to_string(), "by": by, "seconds": took});
-                let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                writeln!(state.0, "{line}")?;
-                *state.1.entry(outcome).or_default() += 1;
-                if matches!(outcome, Outcome::Missed | Outcome::Unreached) {
+                writeln!(file.lock().unwrap_or_else(std::sync::PoisonError::into_inner), "{line}")?;
+                if matches!(outcome, Outcome::Missed | Outcome::Unreached | Outcome::LeftOut) {
                     println!("{outcome}: {} ({by})", mutant.name);
                 }
             }
@@ -232,6 +242,5 @@ pub(crate) fn try_each(
         };
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
-    })?;
-    Ok(state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).1)
+    })
 }
