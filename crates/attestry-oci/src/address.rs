@@ -133,6 +133,9 @@ mod tests {
         {
             check(address, true, true);
         }
+        for address in ["8.18.0.1", "8.64.0.1", "100.128.0.1", "192.0.1.1", "198.17.255.255", "198.20.0.1"] {
+            check(address, true, true);
+        }
         for address in [
             "10.0.0.1",
             "172.16.0.1",
@@ -142,7 +145,9 @@ mod tests {
             "127.255.0.9",
             "0.0.0.0",
             "100.64.0.1",
+            "100.127.255.255",
             "198.18.0.1",
+            "198.19.255.255",
             "240.0.0.1",
             "::1",
             "::",
@@ -177,5 +182,11 @@ mod tests {
         ] {
             check(address, false, false);
         }
+    }
+    #[test]
+    fn a_refusal_says_whether_an_entry_would_help() {
+        let say = |address: &str| AddressRule::Public.check(address.parse().unwrap()).unwrap_err().to_string();
+        assert_eq!(say("169.254.169.254"), "169.254.169.254 is a link-local or metadata address");
+        assert!(say("10.0.0.1").ends_with("does not say private: true"));
     }
 }

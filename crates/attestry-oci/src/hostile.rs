@@ -59,6 +59,8 @@ pub(crate) struct Reply {
 #[derive(Debug)]
 enum Payload {
     Bytes(Bytes),
+    /// Some bytes whose number is not said before.
+    Unsized(Bytes),
     /// Some bytes, then the connection breaks.
     Cut(Bytes),
     /// Zeros without end.
@@ -95,6 +97,11 @@ impl Reply {
 
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Payload::Bytes(body.into());
+        self
+    }
+
+    pub(crate) fn unsized_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Payload::Unsized(body.into());
         self
     }
 
@@ -180,6 +187,7 @@ impl Server {
                 }
                 let body = match reply.body {
                     Payload::Bytes(bytes) => Body::from(bytes),
+                    Payload::Unsized(bytes) => Body::from_stream(stream::iter([std::io::Result::Ok(bytes)])),
                     Payload::Cut(bytes) => {
                         let broken = Err(std::io::Error::other("cut"));
                         Body::from_stream(stream::iter([Ok(bytes), broken]))

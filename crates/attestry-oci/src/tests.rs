@@ -4,7 +4,9 @@
 mod attaching;
 mod authorising;
 mod listing;
+mod pushing;
 mod reading;
+mod repairing;
 
 use attestry_core::{
     Digest, Evidence, GapCause, Need, Needs, Subject,
@@ -14,7 +16,7 @@ use attestry_core::{
 use serde_json::json;
 
 use crate::{
-    Budget, Client, ClientOptions, Credentials,
+    Budget, Client, ClientOptions, Credentials, Limits,
     hostile::{Server, Store},
 };
 
@@ -25,6 +27,11 @@ fn user() -> Client {
 
 fn user_with(credentials: Credentials) -> Client {
     Client::new(&ClientOptions::for_user(credentials)).unwrap()
+}
+
+fn user_within(limits: Limits) -> Client {
+    let options = ClientOptions { limits, ..ClientOptions::for_user(Credentials::Anonymous) };
+    Client::new(&options).unwrap()
 }
 
 fn basic() -> Credentials {

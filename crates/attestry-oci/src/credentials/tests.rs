@@ -67,9 +67,16 @@ async fn files_as_docker_and_podman_write_them() {
 
 #[tokio::test]
 async fn a_helper_name_is_no_path() {
-    let config = DockerConfig::from_json(br#"{"credsStore": "../evil"}"#).unwrap();
-    let fault = config.secret(&"quay.io/a".parse().unwrap()).await.unwrap_err();
-    assert_eq!(fault.cause, attestry_core::GapCause::Denied);
+    for (config, expected) in [
+        (r#"{"credsStore": "../evil"}"#, "is no plain name"),
+        (r#"{"credHelpers": {"quay.io": ""}}"#, "is no plain name"),
+        (r#"{"credsStore": "no-such.helper_7"}"#, "cannot be started"),
+    ] {
+        let config = DockerConfig::from_json(config.as_bytes()).unwrap();
+        let fault = config.secret(&"quay.io/a".parse().unwrap()).await.unwrap_err();
+        assert_eq!(fault.cause, attestry_core::GapCause::Denied);
+        assert!(fault.detail.contains(expected), "{}", fault.detail);
+    }
 }
 
 #[tokio::test]
@@ -89,6 +96,10 @@ async fn helpers_answer_in_the_protocol_or_are_refused() {
     assert_eq!(ask_program(&echo, DOCKER_HUB).await.unwrap(), Some(basic("u", HUB_KEY)));
     let token = helper("token", r#"echo '{"ServerURL":"","Username":"<token>","Secret":"refresh"}'"#);
     assert_eq!(ask_program(&token, "x").await.unwrap(), Some(Secret::Identity("refresh".into())));
+    let nobody = helper("nobody", r#"echo '{"ServerURL":"","Username":"","Secret":""}'"#);
+    assert_eq!(ask_program(&nobody, "x").await.unwrap(), None);
+    let nameless = helper("nameless", r#"echo '{"ServerURL":"","Username":"","Secret":"key"}'"#);
+    assert_eq!(ask_program(&nameless, "x").await.unwrap(), Some(basic("", "key")));
     let absent = helper("absent", "echo 'credentials not found in native keychain'; exit 1");
     assert_eq!(ask_program(&absent, "x").await.unwrap(), None);
     for script in ["echo broken; exit 1", "echo not json", "yes | head -c 1000000"] {
@@ -126,5 +137,35 @@ fn secrets_do_not_show_in_debug_output() {
     let secret = Credentials::Basic { username: "user".into(), password: "hunter2".into() };
     let config = DockerConfig::from_json(br#"{"auths":{"a.example":{"registrytoken":"hunter2"}}}"#).unwrap();
     let text = format!("{secret:?} {config:?} {:?}", Credentials::Docker(vec![config.clone()]));
-    assert!(!text.contains("hunter2"), "{text}");
+    assert_eq!(text, "Basic DockerConfig { auths: 1, .. } Docker");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_of_a_helper_is_used_for_five_minutes() {
+    let config = DockerConfig::from_json(br#"{"credsStore": "no-such-helper"}"#).unwrap();
+    let repository = "quay.io/a".parse().unwrap();
+    config.asked.lock().await.insert("quay.io".to_owned(), (Instant::now(), Some(basic("u", "p"))));
+    tokio::time::advance(HELPER_FRESH - Duration::from_millis(1)).await;
+    assert_eq!(config.secret(&repository).await.unwrap(), Some(basic("u", "p")));
+    tokio::time::advance(Duration::from_millis(1)).await;
+    // Asked anew, and there is no such helper.
+    assert!(config.secret(&repository).await.is_err());
+}
+
+#[test]
+fn a_file_of_one_mebibyte_is_read_and_no_larger_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    let write = |length: usize| std::fs::write(&path, format!("{{}}{}", " ".repeat(length - 2))).unwrap();
+    write(1 << 20);
+    assert!(DockerConfig::from_file(&path).is_ok());
+    write((1 << 20) + 1);
+    assert!(matches!(DockerConfig::from_file(&path), Err(OciError::CredentialFile { .. })));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = CredentialPlaces { registry_auth_file: Some(folder.path().to_owned()), ..CredentialPlaces::default() };
+    assert!(matches!(DockerConfig::search(&places), Err(OciError::CredentialFile { .. })));
 }

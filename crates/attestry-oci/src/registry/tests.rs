@@ -105,7 +105,7 @@ fn attack_47_redirects_go_to_public_https_or_named_hosts() {
             host: "lab.example".into(),
             private: true,
             plain_http: true,
-            blob_hosts: vec!["store.lab.example".into()],
+            blob_hosts: vec!["store.lab.example".into(), "10.0.0.7:9000".into()],
             ..Default::default()
         },
     ]);
@@ -121,6 +121,8 @@ fn attack_47_redirects_go_to_public_https_or_named_hosts() {
         ("corp.example/a", "http://10.0.0.7:9000/blob", false),
         ("corp.example/a", "https://10.0.0.8:9000/blob", false),
         ("lab.example/a", "http://store.lab.example/blob", true),
+        ("lab.example/a", "http://10.0.0.7:9000/blob", true),
+        ("lab.example/a", "http://10.0.0.8:9000/blob", false),
         ("lab.example/a", "http://elsewhere.lab.example/blob", false),
         ("lab.example/a", "http://127.0.0.1:6379/blob", false),
     ] {
@@ -162,6 +164,23 @@ fn attacks_46_and_92_only_known_realms_see_credentials() {
         let registry = registries.of(&repository(name)).unwrap();
         let result = registry.realm(&Url::parse(realm).unwrap()).map(|(_, trust)| trust);
         assert_eq!(result.ok(), expected, "{name} with realm {realm}");
+    }
+}
+
+#[test]
+fn attack_46_a_plain_token_service_must_be_named_and_belong_to_a_plain_registry() {
+    let lab = RegistryEntry { host: "lab.example".into(), plain_http: true, ..Default::default() };
+    let unlisted = Unlisted { plain_http: vec!["sso.lab.example".into()], ..Default::default() };
+    let options = ClientOptions { registries: vec![lab], unlisted, ..Default::default() };
+    let registries = Registries::new(&options).unwrap();
+    for (name, realm, expected) in [
+        ("lab.example/a", "http://sso.lab.example/token", Some(RealmTrust::Anonymous)),
+        ("lab.example/a", "http://other.lab.example/token", None),
+        ("ghcr.io/a", "http://sso.lab.example/token", None),
+    ] {
+        let registry = registries.of(&repository(name)).unwrap();
+        let result = registry.realm(&Url::parse(realm).unwrap()).map(|(_, trust)| trust);
+        assert_eq!(result.map_err(|fault| fault.cause).ok(), expected, "{name} with realm {realm}");
     }
 }
 

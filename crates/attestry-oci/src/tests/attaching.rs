@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use attestry_core::manifest::OCI_INDEX;
+use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::*;
@@ -99,11 +100,45 @@ async fn the_same_bundle_is_not_attached_twice() {
 }
 
 #[tokio::test]
+async fn a_bundle_that_the_api_lists_needs_no_waiting() {
+    let sample = Sample::new(true);
+    let server = sample.serve().await;
+    let attached = user().attach_bundle(&server.subject(sample.image), &bundle("a bundle")).await.unwrap();
+    assert_eq!((attached.manifest, attached.place, attached.existed), (sample.attachment, Place::Referrers, true));
+    // Once to find it and once to say where it is.
+    assert_eq!(server.count("/referrers/"), 2);
+    assert_eq!(server.count("PUT"), 0);
+}
+
+#[tokio::test]
+async fn attack_68_an_old_entry_that_is_wiped_out_meanwhile_is_written_again() {
+    let sample = Sample::new(false);
+    let index = |entries: Value| json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
+    let there = index(json!([{"mediaType": OCI_MANIFEST, "digest": sample.attachment, "size": 1}]));
+    let (tag, empty) = (fallback_tag(&sample), index(json!([])));
+    sample.store.state().manifest(Some(&tag), OCI_INDEX, there);
+    let (store, reads) = (sample.store.clone(), AtomicUsize::new(0));
+    let server = Server::start(move |seen| {
+        // The first look finds the entry; then somebody with an older list writes it.
+        if seen.method == "GET" && seen.path.ends_with(&tag) && reads.fetch_add(1, SeqCst) == 1 {
+            store.state().manifest(Some(&tag), OCI_INDEX, empty.clone());
+        }
+        store.answer(seen)
+    })
+    .await;
+    let attached = user().attach_bundle(&server.subject(sample.image), &bundle("a bundle")).await.unwrap();
+    assert!(!attached.existed);
+    assert_eq!(listed(&sample), [attached.manifest.to_string()]);
+}
+
+#[tokio::test]
 async fn attack_43_an_attachment_that_is_not_listed_is_no_success() {
     let sample = Sample::new(true);
     let store = sample.store.clone();
+    let other = json!({"mediaType": OCI_MANIFEST, "digest": sample.attachment, "size": 1});
+    let other = json!({"schemaVersion": 2, "manifests": [other]}).to_string();
     let server = Server::start(move |seen| match seen.path.contains("/referrers/") {
-        true => Reply::ok(OCI_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#),
+        true => Reply::ok(OCI_INDEX, other.clone()),
         false => store.answer(seen),
     })
     .await;
@@ -150,6 +185,91 @@ async fn attack_68_entries_that_others_lose_are_put_back() {
         let expected = [sample.attachment, Digest::of("theirs"), attached.manifest].map(|digest| digest.to_string());
         assert_eq!(listed(&sample), expected);
     }
+}
+
+#[tokio::test]
+async fn attack_68_everything_that_was_seen_is_put_back_and_holds_before_it_counts() {
+    let sample = Sample::new(false);
+    let tag = fallback_tag(&sample);
+    let index = |digest: Digest| {
+        let entry = json!({"mediaType": OCI_MANIFEST, "digest": digest, "size": 1});
+        json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}).to_string()
+    };
+    sample.store.state().manifest(Some(&tag), OCI_INDEX, index(sample.attachment));
+    // Somebody who knows of nothing else writes theirs over our first list, which had an older entry.
+    let (store, theirs, writes) = (sample.store.clone(), index(Digest::of("theirs")), AtomicUsize::new(0));
+    let times = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen_at = Arc::clone(&times);
+    let server = Server::start(move |seen| {
+        let reply = store.answer(seen);
+        if seen.path.ends_with(&tag) {
+            seen_at.lock().unwrap().push((seen.method.clone(), tokio::time::Instant::now()));
+            if seen.method == "PUT" && writes.fetch_add(1, SeqCst) == 0 {
+                store.state().manifest(Some(&tag), OCI_INDEX, theirs.clone());
+            }
+        }
+        reply
+    })
+    .await;
+    let attached = user().attach_bundle(&server.subject(sample.image), &bundle("ours")).await.unwrap();
+    let expected = [Digest::of("theirs"), sample.attachment, attached.manifest].map(|digest| digest.to_string());
+    assert_eq!(listed(&sample), expected);
+    // Everybody who had read the list before has written it by the last look.
+    let times = times.lock().unwrap();
+    let written = times.iter().rfind(|(method, _)| method == "PUT").unwrap().1;
+    assert!(times.last().unwrap().1 - written >= std::time::Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn attack_68_a_turn_is_kept_while_it_is_held_and_forgotten_then() {
+    let subject = |text: &str| Subject { repository: "a.example/app".parse().unwrap(), digest: Digest::of(text) };
+    let turns = crate::tag_list::Turns::default();
+    let held = turns.of(&subject("one")).await;
+    drop(turns.of(&subject("two")).await);
+    assert!(turns.of(&subject("one")).now_or_never().is_none());
+    drop(held);
+    drop(turns.of(&subject("two")).await);
+    assert!(!format!("{turns:?}").contains(&Digest::of("one").hex().to_string()));
+    assert!(format!("{turns:?}").contains(&Digest::of("two").hex().to_string()));
+}
+
+#[tokio::test]
+async fn a_list_is_filled_up_to_a_thousand_entries() {
+    for (there, full) in [(999, false), (1000, true)] {
+        let sample = Sample::new(false);
+        let entry = |number: usize| json!({"mediaType": "m", "digest": Digest::of(number.to_string()), "size": 1});
+        let entries: Vec<Value> = (0..there).map(entry).collect();
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
+        sample.store.state().manifest(Some(&fallback_tag(&sample)), OCI_INDEX, index);
+        let server = sample.serve().await;
+        let result = user().attach_bundle(&server.subject(sample.image), &bundle("x")).await;
+        assert_eq!(matches!(result, Err(OciError::ListFull { .. })), full, "{result:?}");
+        assert_eq!(listed(&sample).len(), 1000);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_written_again_only_after_failures_that_pass() {
+    for (status, writes) in [(403, 1), (503, 4)] {
+        let sample = Sample::new(false);
+        let (store, tag) = (sample.store.clone(), fallback_tag(&sample));
+        let server = Server::start(move |seen| match seen.method == "PUT" && seen.path.ends_with(&tag) {
+            true => Reply::status(status),
+            false => store.answer(seen),
+        })
+        .await;
+        user().attach_bundle(&server.subject(sample.image), &bundle("x")).await.unwrap_err();
+        assert_eq!(server.count("PUT /v2/app/manifests/sha256-"), writes, "{status}");
+    }
+    // What can never be written is not tried again.
+    let sample = Sample::new(false);
+    let entries: Vec<Value> = (0..40).map(|n| json!({"digest": Digest::of(n.to_string())})).collect();
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
+    sample.store.state().manifest(Some(&fallback_tag(&sample)), OCI_INDEX, index);
+    let server = sample.serve().await;
+    let client = user_within(Limits { manifest: 3000, ..Limits::default() });
+    let error = client.attach_bundle(&server.subject(sample.image), &bundle("x")).await.unwrap_err();
+    assert!(matches!(error, OciError::TooLarge { what: "manifest", limit: 3000, .. }), "{error}");
 }
 
 /// A registry that asks to wait makes the list old that was to be written: it is read again, not sent again.
@@ -281,6 +401,77 @@ async fn what_would_not_be_read_back_is_not_pushed() {
     let error = user().attach_bundle(&server.subject(Digest::of("absent")), &bundle("x")).await.unwrap_err();
     assert!(matches!(error, OciError::SubjectMissing(_)), "{error}");
     assert_eq!(server.count("POST") + server.count("PUT"), 0);
+}
+
+#[tokio::test]
+async fn what_is_exactly_of_the_limit_is_attached() {
+    let sample = Sample::new(true);
+    let server = sample.serve().await;
+    let client = user_within(Limits { attachment: 3, ..Limits::default() });
+    let subject = server.subject(sample.image);
+    client.attach_bundle(&subject, &bundle("{}x")).await.unwrap();
+    client.attach_legacy(&subject, &layer("{}x", "one")).await.unwrap();
+    let before = server.seen().len();
+    let error = client.attach_bundle(&subject, &bundle("{}xy")).await.unwrap_err();
+    assert!(matches!(error, OciError::TooLarge { size: 4, limit: 3, .. }), "{error}");
+    let error = client.attach_legacy(&subject, &layer("{}xy", "one")).await.unwrap_err();
+    assert!(matches!(error, OciError::TooLarge { size: 4, limit: 3, .. }), "{error}");
+    assert_eq!(server.seen().len(), before);
+}
+
+#[tokio::test]
+async fn a_legacy_tag_begins_with_the_first_layer() {
+    let sample = Sample::new(true);
+    let server = sample.serve().await;
+    let attestation = LegacyLayer { kind: LegacyKind::Attestation, ..layer("payload", "one") };
+    let attached = user().attach_legacy(&server.subject(sample.image), &attestation).await.unwrap();
+    let tag = format!("sha256-{}.att", sample.image.hex());
+    assert_eq!((attached.place, attached.existed), (Place::Tag(tag.clone()), false));
+    assert_eq!(sample.store.state().tagged(&tag).unwrap()["layers"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_legacy_manifest_keeps_its_type() {
+    const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    for (media_type, config) in [
+        (OCI_MANIFEST, "application/vnd.oci.image.config.v1+json"),
+        (DOCKER, "application/vnd.docker.container.image.v1+json"),
+    ] {
+        let sample = Sample::new(true);
+        let tag = format!("sha256-{}.sig", sample.image.hex());
+        let there = json!({"schemaVersion": 2, "mediaType": media_type,
+            "config": {"mediaType": "x", "digest": Digest::of("{}"), "size": 2}, "layers": []});
+        sample.store.state().manifest(Some(&tag), media_type, there.to_string());
+        let server = sample.serve().await;
+        let attached = user().attach_legacy(&server.subject(sample.image), &layer("payload", "one")).await.unwrap();
+        let state = sample.store.state();
+        assert_eq!(state.manifests[&attached.manifest].0, media_type);
+        let manifest = state.tagged(&tag).unwrap();
+        assert_eq!(
+            (manifest["mediaType"].as_str(), manifest["config"]["mediaType"].as_str()),
+            (Some(media_type), Some(config))
+        );
+    }
+}
+
+#[tokio::test]
+async fn attack_42_a_legacy_tag_that_cannot_be_read_is_not_written_over() {
+    let sample = Sample::new(true);
+    let store = sample.store.clone();
+    let server = Server::start(move |seen| match seen.method == "GET" && seen.path.ends_with(".sig") {
+        true => Reply::status(403),
+        false => store.answer(seen),
+    })
+    .await;
+    let error = user().attach_legacy(&server.subject(sample.image), &layer("x", "one")).await.unwrap_err();
+    assert!(matches!(error, OciError::Denied { .. }), "{error}");
+    assert_eq!(server.count("PUT /v2/app/manifests/"), 0);
+    // The same for the subject.
+    let error = user().attach_legacy(&server.subject(Digest::of("absent")), &layer("x", "one")).await.unwrap_err();
+    assert!(matches!(error, OciError::SubjectMissing(_)), "{error}");
+    let closed = Server::start(|_| Reply::status(403)).await;
+    let error = user().attach_legacy(&closed.subject(sample.image), &layer("x", "one")).await.unwrap_err();
+    assert!(matches!(error, OciError::Denied { .. }), "{error}");
 }
 
 #[tokio::test]

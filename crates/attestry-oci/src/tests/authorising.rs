@@ -105,8 +105,13 @@ async fn attack_46_another_realm_gets_no_credentials() {
 async fn attack_92_a_service_does_not_ask_a_private_realm_at_all() {
     let sample = Sample::new(true);
     let realm = Server::start(|_| Reply::json(&json!({"token": "good"}))).await;
-    for url in [realm.url("/token"), format!("https://{}/token", realm.address), "http://169.254.169.254/token".into()]
-    {
+    for url in [
+        realm.url("/token"),
+        format!("https://{}/token", realm.address),
+        "http://169.254.169.254/token".into(),
+        // Its name gives a private address only when it is looked up.
+        format!("https://localhost:{}/token", realm.address.port()),
+    ] {
         let server = Server::start(guarded(sample.store.clone(), url.clone())).await;
         let client = Client::new(&ClientOptions::for_service(vec![entry(&server, basic())])).unwrap();
         assert_eq!(read(&client, &server, &sample).await, [GapCause::Denied; 4], "{url}");
@@ -254,4 +259,84 @@ async fn token_services_that_misbehave_are_gaps() {
     check(|| Reply::status(200).endless(), GapCause::OverLimit).await;
     // A token that opens nothing ends as a refusal, not in a loop.
     check(|| Reply::json(&json!({"token": "bad"})), GapCause::Denied).await;
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_sent_again() {
+    let server = Server::start(|_| Reply::status(401).with("www-authenticate", "Basic realm=\"x\"")).await;
+    let client = user_with(basic());
+    for requests in [2, 3] {
+        client.resolve(&server.reference("app"), &Budget::default()).await.unwrap_err();
+        assert_eq!(server.seen().len(), requests);
+    }
+}
+
+#[tokio::test]
+async fn the_wishes_of_two_registries_are_both_remembered() {
+    let sample = Sample::new(true);
+    let one = Server::start(guarded(sample.store.clone(), "/token".into())).await;
+    let two = Server::start(guarded(sample.store.clone(), "/token".into())).await;
+    let client = user();
+    for _ in 0..2 {
+        for server in [&one, &two] {
+            client.resolve(&server.reference("app:1"), &Budget::default()).await.unwrap();
+        }
+    }
+    // Refused, token, answered; then answered at once.
+    assert_eq!((one.seen().len(), two.seen().len()), (4, 4));
+}
+
+#[tokio::test]
+async fn tokens_that_expired_make_room() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/token" => {
+            let life = if seen.query.contains("%3Afirst%3A") { 300 } else { 0 };
+            Reply::json(&json!({"token": "good", "expires_in": life}))
+        }
+        _ if seen.header("authorization").is_none() => {
+            Reply::status(401).with("www-authenticate", "Bearer realm=\"/token\"")
+        }
+        _ => Reply::status(200).with("docker-content-digest", Digest::of("x").to_string()),
+    })
+    .await;
+    let client = user();
+    let resolve = async |name: &str| client.resolve(&server.reference(name), &Budget::default()).await.unwrap();
+    let kept = || format!("{:?}", client.transport.auth).matches("TokenKey").count();
+    resolve("first").await;
+    for number in 1..1024 {
+        resolve(&format!("app{number}")).await;
+    }
+    assert_eq!(kept(), 1024);
+    resolve("last").await;
+    assert_eq!(kept(), 2);
+    let before = client.stats().tokens;
+    resolve("first").await;
+    assert_eq!(client.stats().tokens, before);
+}
+
+#[tokio::test]
+async fn the_proxy_may_be_private_and_nothing_else() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://user:hunter2@localhost:{}", listener.local_addr().unwrap().port());
+    let heads = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 1024];
+        let length = stream.read(&mut head).await.unwrap();
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    });
+    let service = |https: &str, no_proxy: &[&str]| {
+        let no_proxy = no_proxy.iter().map(ToString::to_string).collect();
+        let proxy = ProxyOptions { https: https.parse().unwrap(), no_proxy };
+        assert!(!format!("{proxy:?}").contains("hunter2"));
+        assert!(format!("{proxy:?}").contains("localhost") || https.contains("proxy.example"));
+        Client::new(&ClientOptions { proxy: Some(proxy), ..ClientOptions::for_service(Vec::new()) }).unwrap()
+    };
+    let resolve = async |client: Client, name: &str| {
+        client.resolve(&name.parse().unwrap(), &Budget::default()).await.unwrap_err()
+    };
+    let gap = resolve(service(&proxy, &[]), "registry.example/app").await;
+    assert_eq!(gap.cause, GapCause::Unreachable, "{}", gap.detail);
+    assert!(heads.await.unwrap().starts_with("CONNECT registry.example:443 "));
+    let gap = resolve(service("http://proxy.example:3128", &["localhost"]), "localhost/app").await;
+    assert_eq!(gap.cause, GapCause::NotAllowed, "{}", gap.detail);
 }

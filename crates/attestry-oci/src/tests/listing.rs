@@ -167,6 +167,53 @@ async fn pages_are_followed_on_our_own_origin() {
 }
 
 #[tokio::test]
+async fn attack_42_a_later_page_that_is_missing_is_a_gap() {
+    for (status, cause) in [
+        (303, GapCause::Malformed),
+        (400, GapCause::Malformed),
+        (404, GapCause::NotFound),
+        (501, GapCause::Unreachable),
+    ] {
+        let pages = move |seen: &Seen| match (is_api(seen), seen.query.as_str()) {
+            (false, _) => Reply::status(404),
+            (true, "") => index([entry(0)]).with("link", "<?last=1>; rel=next"),
+            (true, _) => Reply::status(status),
+        };
+        check(&status.to_string(), pages, Some(1), Some(cause)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_the_limit_is_whole() {
+    let api = |seen: &Seen| if is_api(seen) { index((0..1000).map(entry)) } else { Reply::status(404) };
+    check("a thousand entries", api, Some(1000), None).await;
+    // What is too long already is not read on.
+    let more = |seen: &Seen| match is_api(seen) {
+        true => index((0..1200).map(entry)).with("link", "<?last=1>; rel=next"),
+        false => Reply::status(404),
+    };
+    let server = check("more pages", more, Some(1000), Some(GapCause::OverLimit)).await;
+    assert_eq!(server.count("/referrers/"), 1);
+}
+
+#[tokio::test]
+async fn attack_35_pages_are_bounded_together() {
+    let page = |number: usize| json!({"schemaVersion": 2, "manifests": [entry(number)]}).to_string();
+    let server = Server::start(move |seen| match (is_api(seen), seen.query.as_str()) {
+        (false, _) => Reply::status(404),
+        (true, "") => Reply::ok(OCI_INDEX, page(0)).with("link", "<?last=1>; rel=next"),
+        (true, _) => Reply::ok(OCI_INDEX, page(1)),
+    })
+    .await;
+    let (of, both) = (OF.parse().unwrap(), 2 * page(0).len() as u64);
+    for (listing, entries, fault) in [(both, 2, None), (both - 1, 1, Some(GapCause::OverLimit))] {
+        let client = user_within(Limits { listing, ..Limits::default() });
+        let found = client.referrers(&server.repository(), of, &Budget::default()).await;
+        assert_eq!((found.entries.len(), found.fault.map(|fault| fault.cause)), (entries, fault), "{listing}");
+    }
+}
+
+#[tokio::test]
 async fn attack_35_lists_without_end_are_cut() {
     let next = |seen: &Seen, link: String| match is_api(seen) {
         true => index([entry(seen.query.len())]).with("link", format!("<{link}>; rel=\"next\"")),

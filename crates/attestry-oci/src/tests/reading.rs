@@ -4,7 +4,7 @@ use attestry_core::evidence::Document;
 
 use super::*;
 use crate::{
-    Limits,
+    SharedBytes,
     hostile::{Reply, Seen},
 };
 
@@ -33,6 +33,15 @@ async fn everything_is_read_in_three_rounds_with_few_requests() {
     // Manifest, referrers, fallback, two legacy tags; the attachment; bundle and payload.
     assert_eq!(client.stats().requests() - 1, 8);
     assert_eq!(server.seen().len(), 9);
+    assert_eq!(client.stats().to_string(), "3 manifests, 4 listings, 2 blobs, 0 tokens, 0 uploads");
+    // No registry picks a platform or converts what it was not asked to.
+    for seen in server.seen() {
+        match (seen.path.contains("/referrers/"), seen.path.contains("/manifests/")) {
+            (true, _) => assert_eq!(seen.header("accept"), Some(attestry_core::manifest::OCI_INDEX)),
+            (_, true) => assert_eq!(seen.header("accept"), Some(crate::pull::ACCEPT_MANIFESTS), "{}", seen.path),
+            _ => {}
+        }
+    }
     let agents: Vec<_> = server.seen().iter().map(|seen| seen.header("user-agent").unwrap().to_owned()).collect();
     assert!(agents.iter().all(|agent| agent == crate::USER_AGENT), "{agents:?}");
 }
@@ -64,6 +73,7 @@ async fn tags_resolve_by_header_else_by_the_bytes() {
     )
     .await;
     check(|_| Reply::status(404), Err(GapCause::NotFound)).await;
+    check(|_| Reply::status(413), Err(GapCause::OverLimit)).await;
     check(|_| Reply::status(429), Err(GapCause::Throttled)).await;
     check(|_| Reply::status(418), Err(GapCause::Malformed)).await;
 }
@@ -347,4 +357,87 @@ async fn attack_47_redirects_are_followed_thrice_and_without_credentials() {
     check("http://registry.example/", GapCause::NotAllowed, 1).await;
     check("file:///etc/passwd", GapCause::NotAllowed, 1).await;
     check("http://[", GapCause::Malformed, 1).await;
+}
+
+#[tokio::test]
+async fn attack_47_a_challenge_from_elsewhere_gets_no_answer() {
+    let elsewhere = Server::start(|_| Reply::status(401).with("www-authenticate", "Basic realm=\"x\"")).await;
+    let target = elsewhere.url("/storage");
+    let server = Server::start(move |_| Reply::redirect(307, target.clone())).await;
+    let repository = server.repository();
+    let gap = user_with(basic()).pull_manifest(&repository, Digest::of("x"), &Budget::default()).await.unwrap_err();
+    assert_eq!(gap.cause, GapCause::Denied);
+    assert_eq!((server.seen().len(), elsewhere.seen().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_body_of_the_limit_is_read_and_no_longer_one() {
+    const BODY: &str = r#"{"schemaVersion":2}"#;
+    let length = BODY.len() as u64;
+    for no_length in [false, true] {
+        let server = Server::start(move |_| {
+            let reply = Reply::ok("application/vnd.example", BODY);
+            if no_length { reply.unsized_body(BODY) } else { reply }
+        })
+        .await;
+        for (manifest, expected) in [(length, None), (length - 1, Some(GapCause::OverLimit))] {
+            let client = user_within(Limits { manifest, ..Limits::default() });
+            assert_eq!(client.limits().manifest, manifest);
+            let found = client.pull_manifest(&server.repository(), Digest::of(BODY), &Budget::default()).await;
+            assert_eq!(found.err().map(|gap| gap.cause), expected, "{manifest}, unsized: {no_length}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_blob_of_the_limit_is_read_and_no_larger_one() {
+    let sample = Sample::new(true);
+    let server = sample.serve().await;
+    for (attachment, expected) in [(8, None), (7, Some(GapCause::OverLimit))] {
+        let client = user_within(Limits { attachment, ..Limits::default() });
+        let (repository, role) = (server.repository(), BlobRole::Attachment);
+        let found = client.pull_blob(&repository, sample.bundle, 8, role, &Budget::default()).await;
+        assert_eq!(found.err().map(|gap| gap.cause), expected, "{attachment}");
+    }
+    // One byte too many without a length: what is wrong is the size, not a limit.
+    let server = Server::start(|_| Reply::status(200).unsized_body("a bundle!")).await;
+    let (repository, role) = (server.repository(), BlobRole::Attachment);
+    let gap = user().pull_blob(&repository, sample.bundle, 8, role, &Budget::default()).await.unwrap_err();
+    assert_eq!(gap.cause, GapCause::Malformed, "{}", gap.detail);
+}
+
+#[tokio::test]
+async fn a_tag_is_nothing_that_a_round_may_ask_for() {
+    let server = Server::start(|_| Reply::status(500)).await;
+    let mut evidence = Evidence::new(&server.subject(Digest::of("x")));
+    evidence.digest = None;
+    let wanted: Needs = [Need::Resolve { tag: "1".into() }].into();
+    assert!(user().gather(&mut evidence, wanted, &Budget::default()).await);
+    assert_eq!(causes(&evidence), [GapCause::Malformed]);
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_budget_knows_when_it_is_spent() {
+    let later = tokio::time::Instant::now() + Budget::TIME;
+    assert!(!Budget::new(later, 1).spent());
+    assert!(Budget::new(later, 0).spent());
+    assert!(Budget::new(tokio::time::Instant::now(), 1).spent());
+    // A registry that names ever new token services does not make us ask them all.
+    let budget = Budget::default();
+    assert!((0..64).all(|_| budget.take_token().is_ok()));
+    assert_eq!(budget.take_token().unwrap_err().cause, GapCause::BudgetSpent);
+}
+
+#[tokio::test]
+async fn attack_79_collections_share_bytes_and_give_them_back() {
+    let of_all = std::sync::Arc::new(SharedBytes::new(10));
+    let one = Budget::default().sharing(std::sync::Arc::clone(&of_all));
+    let two = Budget::default().sharing(of_all);
+    one.take_bytes(6).unwrap();
+    assert_eq!(two.take_bytes(5).unwrap_err().cause, GapCause::OverLimit);
+    two.take_bytes(4).unwrap();
+    drop(one);
+    two.take_bytes(6).unwrap();
+    assert_eq!(two.take_bytes(1).unwrap_err().cause, GapCause::OverLimit);
 }
