@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use attestry_core::{
     Digest, Subject,
-    evidence::Layout,
+    evidence::{Document, GapCause, Layout},
     manifest::{ImageManifest, Manifest},
     strict_json,
 };
@@ -129,8 +129,14 @@ impl Client {
         let own = format!("sha256-{}", subject.digest.hex());
         let mut found = Vec::new();
         for name in self.tags(subject, budget).await?.into_iter().filter(|name| !name.starts_with(&own)) {
-            let answer = self.get_manifest(&subject.repository, &name, Kind::Manifest, budget).await?;
-            let document = self.document(answer, self.transport.limits.manifest, budget).await?;
+            let document = match self.tag_manifest(subject, &name, budget).await {
+                Ok(document) => document,
+                // Deleted since it was listed, or nothing that could be listed as an attachment.
+                Err(fault) if matches!(fault.cause, GapCause::NotFound | GapCause::Malformed | GapCause::OverLimit) => {
+                    continue;
+                }
+                Err(fault) => return Err(fault),
+            };
             let parsed = Manifest::parse(&document.media_type, &document.bytes);
             if let Ok(Manifest::Image(manifest)) = parsed
                 && manifest.subject.is_some_and(|of| of.digest == subject.digest)
@@ -139,6 +145,11 @@ impl Client {
             }
         }
         Ok(found)
+    }
+
+    async fn tag_manifest(&self, subject: &Subject, name: &str, budget: &Budget) -> Result<Document, Fault> {
+        let answer = self.get_manifest(&subject.repository, name, Kind::Manifest, budget).await?;
+        self.document(answer, self.transport.limits.manifest, budget).await
     }
 
     /// `GET /v2/<name>/tags/list`, all pages.
@@ -161,7 +172,7 @@ impl Client {
             tags.extend(names.filter_map(Value::as_str).map(str::to_owned));
         }
         if next.is_some() || tags.len() > MAX_TAGS {
-            return Err(Fault::over_limit(format!("the repository has more than {MAX_TAGS} tags")));
+            return Err(Fault::over_limit(format!("the repository has more than {MAX_TAGS} tags, or more pages of them than are read")));
         }
         Ok(tags)
     }

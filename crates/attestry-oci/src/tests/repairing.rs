@@ -89,6 +89,26 @@ async fn what_is_lost_or_wrong_is_put_right() {
     assert_eq!(server.count("PUT"), before);
 }
 
+/// Other people's tags must not keep an index from being repaired; a registry that fails must.
+#[tokio::test]
+async fn tags_that_lead_nowhere_are_passed_over() {
+    let sample = Sample::new(false);
+    let (found, _) = attach(&sample.store, Some("extra"), sample.image, Value::Null);
+    let large = "x".repeat(user().limits().manifest as usize + 1);
+    sample.store.state().manifest(Some("large"), OCI_MANIFEST, large);
+    let tags = || ["gone", "large", "extra"].map(str::to_owned).to_vec();
+    let server = Server::start(with_tags(sample.store.clone(), tags())).await;
+    let repaired = user().repair_listing(&server.subject(sample.image), &[]).await.unwrap();
+    assert_eq!(repaired.added, [found]);
+    let answer = with_tags(sample.store.clone(), tags());
+    let server = Server::start(move |seen: &Seen| match seen.path.as_str() {
+        "/v2/app/manifests/gone" => Reply::status(403),
+        _ => answer(seen),
+    });
+    let failed = user().repair_listing(&server.await.subject(sample.image), &[]).await;
+    assert!(failed.is_err(), "{failed:?}");
+}
+
 #[tokio::test]
 async fn one_wrong_entry_is_corrected() {
     let sample = Sample::new(false);
