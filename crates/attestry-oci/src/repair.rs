@@ -172,7 +172,9 @@ impl Client {
             tags.extend(names.filter_map(Value::as_str).map(str::to_owned));
         }
         if next.is_some() || tags.len() > MAX_TAGS {
-            return Err(Fault::over_limit(format!("the repository has more than {MAX_TAGS} tags, or more pages of them than are read")));
+            return Err(Fault::over_limit(format!(
+                "the repository has more than {MAX_TAGS} tags, or more pages of them than are read"
+            )));
         }
         Ok(tags)
     }

@@ -169,3 +169,70 @@ fn strict_counts_every_policy() {
     assert!(answer(&review(&case), &reference, Use::Advice, NoPolicy::Deny, Strictness::AsWritten).allowed);
     assert!(!answer(&review(&case), &reference, Use::Advice, NoPolicy::Deny, Strictness::Strict).allowed);
 }
+
+#[test]
+fn danger_warn_looks_at_reasons_of_the_policy_too() {
+    use ReasonCode::{NamespaceUnknown, RegistryDenied, RegistryThrottled};
+    let lax = Case {
+        verdict: Verdict::Undeterminable,
+        codes: &[RegistryThrottled],
+        unknown: OnUndeterminable::DangerWarn,
+        ..TRUSTED
+    };
+    let reference: Reference = format!("registry.example/app@{}", Digest::of("x")).parse().unwrap();
+    for (of_policy, with_requirement, allowed) in [
+        (Some(RegistryThrottled), true, true),
+        (Some(RegistryThrottled), false, true),
+        (Some(RegistryDenied), true, false),
+        (Some(NamespaceUnknown), true, false),
+        (Some(NamespaceUnknown), false, false),
+        (None, true, true),
+        (None, false, false),
+    ] {
+        let mut review = review(&lax);
+        review.policies[0].reasons = of_policy.map(|code| Reason::new(code, "why")).into_iter().collect();
+        if !with_requirement {
+            review.policies[0].requirements.clear();
+        }
+        let answer = answer(&review, &reference, Use::Pod, NoPolicy::Deny, Strictness::AsWritten);
+        assert_eq!(answer.allowed, allowed, "{of_policy:?} {with_requirement}");
+        assert_eq!(answer.warnings.is_empty(), !allowed, "{of_policy:?} {with_requirement}");
+    }
+}
+
+#[test]
+fn what_several_policies_say_of_one_tag_is_told_once() {
+    let mut review = review(&Case { verdict: Verdict::Untrusted, codes: &[ReasonCode::SignatureMissing], ..TRUSTED });
+    let mut second = review.policies[0].clone();
+    second.name = "second".into();
+    second.requirements[0].name = "also-signed".into();
+    review.policies.push(second);
+    let answer =
+        answer(&review, &"registry.example/app:v1".parse().unwrap(), Use::Pod, NoPolicy::Deny, Strictness::AsWritten);
+    let told: Vec<_> = answer.denials.iter().map(|o| (o.requirement.as_deref(), o.reason.code)).collect();
+    let missing = ReasonCode::SignatureMissing;
+    assert_eq!(
+        told,
+        [(Some("signed"), missing), (None, ReasonCode::TagNotPinned), (Some("also-signed"), missing)],
+        "the same reason under another requirement is told as well"
+    );
+}
+
+#[test]
+fn only_what_is_not_known_is_undeterminable() {
+    let reference: Reference = format!("registry.example/app@{}", Digest::of("x")).parse().unwrap();
+    let tag: Reference = "registry.example/app:v1".parse().unwrap();
+    let unknown = Case { verdict: Verdict::Undeterminable, codes: &[ReasonCode::RegistryThrottled], ..TRUSTED };
+    let untrusted = Case { verdict: Verdict::Untrusted, codes: &[ReasonCode::SignatureMissing], ..TRUSTED };
+    for (case, reference, expected) in [
+        (&TRUSTED, &reference, false),
+        (&unknown, &reference, true),
+        (&untrusted, &reference, false),
+        // The tag is refused whatever is read.
+        (&unknown, &tag, false),
+        (&Case { mode: Mode::Warn, ..unknown }, &reference, false),
+    ] {
+        let answer = answer(&review(case), reference, Use::Pod, NoPolicy::Deny, Strictness::AsWritten);
+        assert_eq!(answer.undeterminable, expected, "{:?} {:?} {reference}", case.verdict, case.mode);
+    }
+}

@@ -247,14 +247,30 @@ fn builds_are_added_and_the_rest_of_the_file_stays() {
 }
 
 #[test]
+fn what_stands_before_the_first_field_stays() {
+    let body = catalog(&[("debian Supported 2027-01-31", &["2026-01-01 Supported a"])]);
+    for (before, kept) in [
+        ("--- # The catalog.\n# Kept.\n\n", "--- # The catalog.\n# Kept.\n\n"),
+        ("---\n# Kept.\n", "---\n# Kept.\n"),
+        ("---   \n", "---   \n"),
+        ("# Kept.\n", "# Kept.\n"),
+        ("", ""),
+    ] {
+        let file = SourceFile::new("c.yaml", format!("{before}{body}"));
+        let text = set_status(&file, None, "debian", None, Status::Deprecated).unwrap();
+        assert!(text.starts_with(&format!("{kept}apiVersion")), "{before:?}: {text}");
+    }
+}
+
+#[test]
 fn a_catalog_begins_in_an_empty_file() {
-    for old in [
-        "",
-        "# My bases.\n",
-        "apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {name: r}\nspec: {entries: []}",
+    for (old, between) in [
+        ("", ""),
+        ("# My bases.\n", "---\n"),
+        ("apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {name: r}\nspec: {entries: []}", "\n---\n"),
     ] {
         let text = add_build(&SourceFile::new("c.yaml", old), None, new_build("debian", "a")).unwrap();
-        assert!(text.starts_with(old), "{text}");
+        assert!(text.starts_with(&format!("{old}{between}apiVersion")), "{text}");
         let set = PolicySet::load(&[SourceFile::new("c.yaml", text)]).unwrap();
         assert_eq!(set.catalogs()["bases"].bases[0].name, "debian");
     }

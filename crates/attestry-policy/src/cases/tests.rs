@@ -53,3 +53,61 @@ fn what_is_wrong_with_a_case_is_said() {
     }
     insta::assert_snapshot!(report);
 }
+
+#[test]
+fn evidence_may_lie_one_folder_up() {
+    let parse = |path: &str| {
+        let text = CASE.replace("evidence/unsigned.json", path);
+        Case::parse(&SourceFile::new("cases/deny-unsigned.yaml", text))
+    };
+    assert_eq!(parse("../evidence/x.json").unwrap().evidence, "../evidence/x.json");
+    assert!(parse("../a/../x.json").is_err());
+}
+
+#[test]
+fn what_differs_from_a_case_is_said() {
+    let reference: attestry_core::Reference = "registry.example/shop/app:1".parse().unwrap();
+    let set = crate::PolicySet::load(&[]).unwrap();
+    let request = crate::ReviewRequest { repository: "registry.example/shop/app".parse().unwrap(), namespace: None };
+    let subject =
+        attestry_core::Subject { repository: request.repository.clone(), digest: attestry_core::Digest::of("x") };
+    let evidence = attestry_core::Evidence::new(&subject);
+    let review = set.session(&request, "2026-06-01T00:00:00Z".parse().unwrap()).review(&evidence);
+    let answer = |no_policy| {
+        let strictness = crate::answer::Strictness::AsWritten;
+        crate::answer::answer(&review, &reference, attestry_core::decision::Use::Pod, no_policy, strictness)
+    };
+    let refused = answer(crate::answer::NoPolicy::Deny);
+    let admitted = answer(crate::answer::NoPolicy::Allow);
+
+    let case = Case::parse(&SourceFile::new("deny-unsigned.yaml", CASE)).unwrap();
+    assert_eq!(case.compare(&review, &refused), ["signature-missing is not among the reasons (no-policy)"]);
+    let case = Case { reasons: vec![ReasonCode::NoPolicy], ..case };
+    assert_eq!(case.compare(&review, &refused), [""; 0]);
+    assert_eq!(case.compare(&review, &admitted), ["the image is admitted, not refused"]);
+    let case = Case { verdict: Some(Verdict::Trusted), allowed: true, reasons: Vec::new(), ..case };
+    assert_eq!(case.compare(&review, &admitted), ["the verdict is untrusted, not trusted"]);
+    assert_eq!(
+        case.compare(&review, &refused),
+        ["the verdict is untrusted, not trusted", "the image is refused, not admitted"]
+    );
+    let indifferent = Case { verdict: None, ..case };
+    assert_eq!(indifferent.compare(&review, &admitted), [""; 0]);
+}
+
+#[test]
+fn a_case_without_any_reason_says_so() {
+    let mut case = Case::parse(&SourceFile::new("deny-unsigned.yaml", CASE)).unwrap();
+    case.allowed = true;
+    case.verdict = None;
+    let evidence = attestry_core::Evidence::new(&attestry_core::Subject {
+        repository: "registry.example/shop/app".parse().unwrap(),
+        digest: attestry_core::Digest::of("x"),
+    });
+    let set = crate::PolicySet::load(&[]).unwrap();
+    let request = crate::ReviewRequest { repository: evidence.repository.clone(), namespace: None };
+    let mut review = set.session(&request, "2026-06-01T00:00:00Z".parse().unwrap()).review(&evidence);
+    review.findings.clear();
+    let answer = Answer { allowed: true, undeterminable: false, denials: Vec::new(), warnings: Vec::new() };
+    assert_eq!(case.compare(&review, &answer), ["signature-missing is not among the reasons (none)"]);
+}

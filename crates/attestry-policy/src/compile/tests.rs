@@ -80,6 +80,54 @@ fn a_stored_set_reads_back_under_the_same_name() {
     assert_eq!(attestry_core::Digest::of(set.to_bytes()), set.digest());
 }
 
+/// What is stored must not ask for less than what was written.
+#[test]
+fn every_setting_is_part_of_the_stored_set() {
+    let text = |spec: &str, signature: &str, base: &str| {
+        let require = format!(
+            "[{{name: s, signature: {{authorities: [a, b]{signature}}}}}, {{name: b, baseImage: {{catalogs: [c]{base}}}}}]"
+        );
+        let layer = format!("{{platform: a/b, digest: \"{DIGEST}\", layers: [\"{DIGEST}\"], diffIDs: [\"{DIGEST}\"]}}");
+        let policy = policy("p", &require).replace("  require:", &format!("{spec}  require:"));
+        load(&[authority("a", KEY), authority("b", OTHER_KEY), catalog(&layer), policy]).unwrap()
+    };
+    let plain = text("", "", "");
+    assert!(!String::from_utf8_lossy(plain.to_bytes()).contains("repository"), "what is not asked is not written");
+    let mut digests = std::collections::BTreeSet::from([plain.digest()]);
+    for (spec, signature, base) in [
+        ("  mode: Warn\n", "", ""),
+        ("  onUndeterminable: DangerWarn\n", "", ""),
+        ("  tags: Deny\n", "", ""),
+        ("  platforms: EveryPlatform\n", "", ""),
+        ("", ", repository: Same", ""),
+        ("", ", threshold: 2", ""),
+        ("", "", ", proof: DiffIDs"),
+        ("", "", ", allow: [Supported, Deprecated]"),
+        ("", "", ", maxBuildAge: 72h"),
+    ] {
+        let set = text(spec, signature, base);
+        assert!(digests.insert(set.digest()), "{spec}{signature}{base}");
+        let again = PolicySet::from_bytes(set.to_bytes()).unwrap();
+        let settings = |set: &PolicySet| {
+            let policy = &set.policies()[0];
+            let kinds: Vec<String> = (policy.require.iter())
+                .map(|requirement| match &requirement.kind {
+                    RequirementKind::Signature(one) => format!("{} {:?}", one.threshold, one.repository),
+                    RequirementKind::BaseImage(one) => {
+                        format!("{:?} {:?} {:?}", one.proof, one.allow, one.max_build_age)
+                    }
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            format!(
+                "{:?} {:?} {:?} {:?} {kinds:?}",
+                policy.mode, policy.on_undeterminable, policy.tags, policy.platforms
+            )
+        };
+        assert_eq!(settings(&again), settings(&set), "{spec}{signature}{base}");
+    }
+}
+
 #[test]
 fn defaults_are_those_of_the_reference() {
     let set = load(&[authority("a", KEY), policy("p", "[{name: s, signature: {authorities: [a]}}, {name: d, digests: [\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\"]}]")]).unwrap();
@@ -109,6 +157,16 @@ fn thresholds_count_distinct_keys() {
     check(3, OTHER_KEY, false);
     check(1, KEY, true);
     check(2, KEY, false);
+    let said = |second: &str, threshold: u32, names: &str| {
+        let require = format!("[{{name: s, signature: {{authorities: [{names}], threshold: {threshold}}}}}]");
+        let errors = load(&[authority("a", KEY), authority("b", second), policy("p", &require)]).unwrap_err();
+        assert_eq!(errors.problems().len(), 1, "{errors}");
+        errors.problems()[0].message.clone()
+    };
+    assert_eq!(said(KEY, 2, "a, b"), "the threshold is 2, but only 1 distinct key or identity is named");
+    assert_eq!(said(OTHER_KEY, 3, "a, b"), "the threshold is 3, but only 2 distinct keys or identities are named");
+    // Who is meant by an unknown name is not known, so nothing is said of the threshold.
+    assert_eq!(said(KEY, 2, "a, x"), "there is no Authority \"x\"");
 }
 
 #[test]
@@ -187,6 +245,14 @@ fn which_policies_match() {
     check(labels, "registry.example/shop/app", Some(("shop-1", None)), NamespaceUnknown);
     check(labels, "registry.example/shop/app", Some(("web", None)), No);
     check(", namespaces: {}", "registry.example/shop/app", None, Yes);
+    let exclude = ", namespaces: {excludeNames: [shop-test]}";
+    check(exclude, "registry.example/shop/app", None, NamespaceUnknown);
+    check(exclude, "registry.example/shop/app", Some(("web", None)), Yes);
+    check(exclude, "registry.example/shop/app", Some(("shop-test", None)), No);
+    let label = ", namespaces: {matchLabels: {env: production}}";
+    check(label, "registry.example/shop/app", None, NamespaceUnknown);
+    check(label, "registry.example/shop/app", Some(("web", Some("production"))), Yes);
+    check(", namespaces: {names: [shop]}", "registry.example/shop/app", None, NamespaceUnknown);
 }
 
 /// Each bad edit of the reference example with the message that it gives.
@@ -324,5 +390,284 @@ fn files_that_are_no_text_are_named() {
     ] {
         let message = PolicySet::load(&[SourceFile::new("p.yaml", bytes)]).unwrap_err().to_string();
         assert!(message.contains(word), "{message}");
+    }
+}
+
+/// Exactly as many patterns in one list, and as many patterns in one set, as are allowed.
+#[test]
+fn attack_39_patterns_are_counted_over_the_whole_set() {
+    let built = |index: usize, count: usize| {
+        let patterns = vec!["{exact: a}"; count].join(", ");
+        format!("{{name: r{index}, provenance: {{authorities: [a], builders: [{patterns}]}}}}")
+    };
+    // The glob of the policy itself is one more.
+    let load = |last: usize| {
+        let full: Vec<String> = (0..9).map(|index| built(index, MAX_LIST)).chain([built(9, last)]).collect();
+        load(&[authority("a", KEY), policy("p", &format!("[{}]", full.join(", ")))])
+    };
+    assert_eq!(load(MAX_LIST - 1).unwrap().policies()[0].require.len(), 10);
+    let errors = load(MAX_LIST).unwrap_err();
+    assert_eq!(errors.problems().len(), 1, "{errors}");
+    assert_eq!(errors.problems()[0].message, "the documents hold more than 10000 patterns");
+}
+
+#[test]
+fn of_many_problems_a_hundred_are_told_and_the_rest_is_counted() {
+    let load = |count: usize| {
+        let names: Vec<String> = (0..count).map(|index| format!("n{index}")).collect();
+        let require = format!("[{{name: s, signature: {{authorities: [{}]}}}}]", names.join(", "));
+        load(&[policy("p", &require)]).unwrap_err()
+    };
+    for (count, told, more) in [(1, 1, 0), (99, 99, 0), (100, 100, 0), (101, 100, 1), (103, 100, 3)] {
+        let errors = load(count);
+        assert_eq!((errors.problems().len(), errors.more()), (told, more), "{count}");
+        let end = format!("\nand {more} more");
+        let text = errors.to_string();
+        assert_eq!((text.ends_with(&end), text.contains("more")), (more > 0, more > 0), "{text}");
+        assert!(!text.starts_with('\n') && !text.contains("\n\n"), "{text}");
+    }
+}
+
+#[test]
+fn lists_hold_as_much_as_is_allowed_and_no_more() {
+    let digests =
+        |count: usize| format!("[{{name: d, digests: [{}]}}]", vec![format!("\"{DIGEST}\""); count].join(", "));
+    assert!(load(&[policy("p", &digests(10_000))]).is_ok());
+    let said = load(&[policy("p", &digests(10_001))]).unwrap_err().to_string();
+    assert!(said.contains("more than 10000 digests"), "{said}");
+
+    // Alternatives count as well.
+    let requirements = |count: usize| {
+        let one = |index: usize| format!("{{name: r{index}, digests: [\"{DIGEST}\"]}}");
+        let plain: Vec<String> = (0..count - 3).map(one).collect();
+        let any = format!("{{name: any, anyOf: [{}, {}]}}", one(count), one(count + 1));
+        load(&[policy("p", &format!("[{}, {any}]", plain.join(", ")))])
+    };
+    assert!(requirements(100).is_ok());
+    let said = requirements(101).unwrap_err().to_string();
+    assert!(said.contains("more than 100 requirements"), "{said}");
+
+    let layers = |count: usize| {
+        let digests = vec![format!("\"{DIGEST}\""); count].join(", ");
+        load(&[catalog(&format!(
+            "{{platform: linux/amd64, digest: \"{DIGEST}\", layers: [{digests}], diffIDs: [{digests}]}}"
+        ))])
+    };
+    assert!(layers(256).is_ok());
+    let said = layers(257).unwrap_err().to_string();
+    assert!(said.contains("more than 256 layers"), "{said}");
+}
+
+/// A `BaseCatalog` with one build of these platforms.
+fn catalog(platforms: &str) -> String {
+    format!(
+        "apiVersion: attestry.dev/v1alpha1\nkind: BaseCatalog\nmetadata: {{name: c}}\nspec: {{bases: [{{name: b, owner: {{team: t}}, supportedUntil: 2030-01-01, status: Supported, builds: [{{addedAt: 2026-01-01T00:00:00Z, status: Supported, platforms: [{platforms}]}}]}}]}}\n"
+    )
+}
+
+#[test]
+fn a_platform_is_an_os_and_an_architecture() {
+    let load = |platform: &str| {
+        load(&[catalog(&format!(
+            "{{platform: {platform}, digest: \"{DIGEST}\", layers: [\"{DIGEST}\"], diffIDs: [\"{DIGEST}\"]}}"
+        ))])
+    };
+    for good in ["linux/amd64", "linux/arm64/v8"] {
+        assert!(load(good).is_ok(), "{good}");
+    }
+    for bad in ["linux", "linux/", "/amd64", "linux//v8"] {
+        let said = load(bad).unwrap_err().to_string();
+        assert!(said.contains("is no platform"), "{said}");
+    }
+}
+
+#[test]
+fn names_are_those_of_kubernetes() {
+    for (name, label, subdomain) in [
+        ("a", true, true),
+        ("a-1", true, true),
+        ("1a", true, true),
+        ("a.b-c.d", false, true),
+        ("", false, false),
+        ("-a", false, false),
+        ("a-", false, false),
+        ("a.-b", false, false),
+        ("a..b", false, false),
+        ("a.", false, false),
+        ("A", false, false),
+        ("a_b", false, false),
+        ("ä", false, false),
+    ] {
+        assert_eq!((read::is_name(name, 63, false), read::is_name(name, 63, true)), (label, subdomain), "{name:?}");
+    }
+    for dots in [false, true] {
+        assert!(read::is_name(&"a".repeat(63), 63, dots) && !read::is_name(&"a".repeat(64), 63, dots));
+    }
+    let policy =
+        |length: usize| load(&[policy(&"a".repeat(length), &format!("[{{name: d, digests: [\"{DIGEST}\"]}}]"))]);
+    assert!(policy(253).is_ok() && policy(254).is_err());
+}
+
+#[test]
+fn a_set_holds_as_much_as_is_allowed_and_no_more() {
+    let empty = |index: usize| {
+        format!(
+            "apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: r{index}}}\nspec: {{entries: []}}\n"
+        )
+    };
+    let file = |name: &str, range: std::ops::Range<usize>| {
+        SourceFile::new(name, range.map(empty).collect::<Vec<_>>().join("---\n"))
+    };
+    let said = |files: &[SourceFile]| PolicySet::load(files).unwrap_err().to_string();
+    assert!(said(&[file("a.yaml", 0..1001)]).contains("the file holds more than 1000 documents"));
+    let full = [file("a.yaml", 0..1000), file("b.yaml", 1000..2000)];
+    assert!(PolicySet::load(&full).is_ok());
+    let [a, b] = full;
+    assert!(said(&[a, b, file("c.yaml", 2000..2001)]).contains("the set holds more than 2000 documents"));
+
+    let bytes = |name: &str, length: usize| SourceFile::new(name, vec![b'#'; length]);
+    assert!(PolicySet::load(&[bytes("a.yaml", 8 << 20)]).is_ok());
+    assert!(said(&[bytes("a.yaml", (8 << 20) + 1)]).contains("the file is larger than 8 MiB"));
+    assert!(PolicySet::load(&[bytes("a.json", 16 << 20), bytes("b.json", 16 << 20)]).is_ok());
+    assert!(said(&[bytes("a.json", 16 << 20), bytes("b.json", (16 << 20) + 1)]).contains("more than 32 MiB"));
+}
+
+#[test]
+fn a_requirement_is_of_one_kind() {
+    let one = format!("{{name: d, digests: [\"{DIGEST}\"]}}");
+    let said = load(&[
+        authority("a", KEY),
+        policy("p", &format!("[{{name: r, signature: {{authorities: [a]}}, anyOf: [{one}]}}]")),
+    ]);
+    let said = said.unwrap_err().to_string();
+    assert!(said.contains("exactly one of signature"), "{said}");
+    let said = load(&[policy("p", &format!("[{{name: r, anyOf: [{{name: s, anyOf: [{one}]}}]}}]"))]);
+    assert!(said.unwrap_err().to_string().contains("anyOf cannot hold another anyOf"));
+}
+
+#[test]
+fn predicate_types_are_exact_uris_or_whole_formats() {
+    let types = |text: &str| {
+        let require = format!("[{{name: s, attestation: {{authorities: [a], {text}}}}}]");
+        load(&[authority("a", KEY), policy("p", &require)]).map(|set| match &set.policies()[0].require[0].kind {
+            RequirementKind::Attestation(attestation) => attestation.types.clone(),
+            other => panic!("{other:?}"),
+        })
+    };
+    let (spdx, own) = ("https://spdx.dev/Document/v2.3", "https://a.example/own");
+    for (text, covered) in [
+        ("types: [spdx]", [true, false]),
+        ("predicateTypes: [\"https://a.example/own\"]", [false, true]),
+        ("types: [spdx], predicateTypes: [\"https://a.example/own\"]", [true, true]),
+    ] {
+        let types = types(text).unwrap();
+        assert_eq!([spdx, own].map(|uri| types.covers(uri)), covered, "{text}");
+        assert!(!types.covers("https://a.example/own/v1") && !types.covers("https://a.example"), "{text}");
+    }
+    for bad in ["a.example/own", "https://a.example/o wn", "https://a.example/ö"] {
+        let said = types(&format!("predicateTypes: [\"{bad}\"]")).unwrap_err().to_string();
+        assert!(said.contains("is no absolute URI"), "{said}");
+    }
+}
+
+#[test]
+fn a_key_is_good_from_its_first_moment_to_before_its_last() {
+    let window = |more: &str| {
+        let text = authority("a", KEY).replace("  key:\n", &format!("  key:\n{more}"));
+        let set = load(&[text]).unwrap();
+        let key = set.authorities()["a"].key().unwrap().clone();
+        ["2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", "2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"]
+            .map(|time| key.valid_at(time.parse().unwrap()))
+    };
+    let (from, until) = ("    validFrom: 2026-01-01T00:00:00Z\n", "    validUntil: 2027-01-01T00:00:00Z\n");
+    assert_eq!(window(""), [true; 4]);
+    assert_eq!(window(from), [false, true, true, true]);
+    assert_eq!(window(until), [true, true, true, false]);
+    assert_eq!(window(&format!("{from}{until}")), [false, true, true, false]);
+    let never = authority("a", KEY).replace("  key:\n", &format!("  key:\n{from}{}", until.replace("2027", "2026")));
+    assert!(load(&[never]).unwrap_err().to_string().contains("validUntil does not lie after validFrom"));
+}
+
+#[test]
+fn what_is_demanded_of_a_log_is_what_is_written() {
+    use attestry_core::trust_root::LogProof;
+    let root = |more: &str| {
+        format!(
+            "apiVersion: attestry.dev/v1alpha1\nkind: TrustRoot\nmetadata: {{name: root}}\nspec: {{publicGood: {{}}{more}}}\n"
+        )
+    };
+    for (text, log) in [
+        ("", LogProof::None),
+        ("    transparencyLog: optional\n", LogProof::None),
+        ("    transparencyLog: promise\n", LogProof::Promise),
+        ("    transparencyLog: required\n", LogProof::Inclusion),
+    ] {
+        let key = authority("a", KEY).replace("  key:\n", &format!("  key:\n    trustRoot: root\n{text}"));
+        let set = load(&[key, root("")]).unwrap();
+        let trusted = set.authorities()["a"].key().unwrap().trusted();
+        assert_eq!((trusted.log, trusted.trust_root.is_some()), (log, true), "{text}");
+    }
+    for (text, sct, log) in [
+        ("", true, true),
+        (", sct: NotOffered", false, true),
+        (", log: NotOffered", true, false),
+        (", sct: NotOffered, log: NotOffered", false, false),
+    ] {
+        let demands = load(&[root(text)]).unwrap().trust_roots()["root"].root.demands();
+        assert_eq!((demands.sct, demands.log), (sct, log), "{text}");
+    }
+}
+
+/// An `Authority` for an identity, and the public trust root.
+fn identity(spec: &str) -> String {
+    format!(
+        "apiVersion: attestry.dev/v1alpha1\nkind: TrustRoot\nmetadata: {{name: root}}\nspec: {{publicGood: {{}}}}\n---\napiVersion: attestry.dev/v1alpha1\nkind: Authority\nmetadata: {{name: id}}\nspec: {{keyless: {{{spec}, trustRoot: root}}}}\n"
+    )
+}
+
+#[test]
+fn attack_22_an_identity_fits_by_issuer_subject_and_every_claim() {
+    let set = load(&[identity(
+        "issuer: \"https://a.example\", subject: {exact: me}, claims: {sourceRepositoryURI: {exact: x}, buildTrigger: {glob: \"push*\"}}",
+    )])
+    .unwrap();
+    let keyless = set.authorities()["id"].keyless().unwrap();
+    assert!(set.authorities()["id"].key().is_none() && set.authorities()["id"].trust_root().is_some());
+    let names = |issuer: &str, subject: &str, claims: &[(&'static str, &str)]| {
+        keyless.names(&attestry_core::identity::Identity {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            claims: claims.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        })
+    };
+    let (source, trigger) = (("sourceRepositoryURI", "x"), ("buildTrigger", "push"));
+    let issuer = "https://a.example";
+    assert!(names(issuer, "me", &[source, trigger]));
+    assert!(names(issuer, "me", &[source, trigger, ("buildConfigURI", "y")]), "more claims say nothing");
+    for (what, claims) in [
+        ("one claim", &[source][..]),
+        ("no claim", &[]),
+        ("another value", &[source, ("buildTrigger", "pull")]),
+        ("another claim", &[("buildConfigURI", "x"), trigger]),
+    ] {
+        assert!(!names(issuer, "me", claims), "{what}");
+    }
+    for other in ["https://b.example", "https://a.example/", "https://A.example", ""] {
+        assert!(!names(other, "me", &[source, trigger]), "{other}");
+    }
+    assert!(!names(issuer, "me2", &[source, trigger]) && !names(issuer, "", &[source, trigger]));
+}
+
+#[test]
+fn attack_24_an_issuer_is_a_url_without_a_second_reading() {
+    let load = |issuer: &str| load(&[identity(&format!("issuer: \"{issuer}\", subject: {{exact: me}}"))]);
+    let of_length = |length: usize| format!("https://{}", "a".repeat(length - 8));
+    for good in ["https://a", &of_length(512)] {
+        assert_eq!(load(good).unwrap().authorities()["id"].keyless().unwrap().issuer, good);
+    }
+    for bad in
+        ["", "https://", "http://a.example", "a.example", "https://a b", "https://ä", "https://a\\n", &of_length(513)]
+    {
+        assert_eq!(load(bad).unwrap_err().problems().len(), 1, "{bad}");
     }
 }

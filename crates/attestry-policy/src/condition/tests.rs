@@ -199,8 +199,13 @@ fn attack_39_no_source_exhausts_the_stack() {
         }
         assert!(accepted < 1000, "{start}{middle}");
     }
-    assert!(matches!(Condition::compile(&vec!["1"; 1350].join("+")), Err(ConditionError::TooComplex(_))));
-    assert!(matches!(Condition::compile(&"x".repeat(5000)), Err(ConditionError::TooLong)));
+    let complex = Condition::compile(&vec!["1"; 1350].join("+")).unwrap_err();
+    assert!(matches!(complex, ConditionError::TooComplex(_)));
+    let long = Condition::compile(&"x".repeat(5000)).unwrap_err();
+    assert_eq!(long, ConditionError::TooLong);
+    for error in [complex, long] {
+        assert_eq!(error.hint().as_deref(), Some("split it over several requirements"));
+    }
 }
 
 #[test]
@@ -223,6 +228,9 @@ fn attack_39_what_runs_for_long_is_stopped_and_never_passes() {
         "predicate.items.all(a, size(predicate.text) > 0)",
         "predicate.items.all(a, size(predicate.items + predicate.items) > 0)",
         "predicate.items.all(a, predicate.text < predicate.text + 'a')",
+        "(1 / 0 == 1 && predicate.items.all(a, predicate == predicate)) || true",
+        "(predicate.items.all(a, predicate == predicate) && false) || true",
+        "[1].exists(a, predicate.items.all(b, predicate == predicate)) || true",
     ] {
         assert_eq!(outcome(source, &big), "it took more than 100000 steps", "{source}");
     }
@@ -239,6 +247,311 @@ fn attack_39_predicates_above_the_bounds_fail() {
     let sbom = format!("{{\"spdxVersion\": \"SPDX-2.3\", \"packages\": [{}]}}", ten_thousand.join(","));
     let sbom = statement("https://spdx.dev/Document", &sbom);
     assert_eq!(outcome("sbom.packages.all(p, p.name != 'log4j-core' && p.name != 'xz')", &sbom), "pass");
+}
+
+#[test]
+fn operators_compute_and_compare() {
+    let predicate = format!(
+        r#"{{"list": [1, 2], "map": {{"a": 1}}, "empty": {{}}, "t": "{}", "many": [{}], "big": 18446744073709551615, "half": 0.5}}"#,
+        "x".repeat(20_000),
+        vec!["0"; 400].join(",")
+    );
+    let statement = statement("https://a.example", &predicate);
+    let overflow = "a whole number is too large, or divided by zero";
+    let cases: &[(&str, &str)] = &[
+        // Whole numbers.
+        ("7 + 2 == 9 && 7 - 2 == 5 && 7 * 2 == 14 && 7 / 2 == 3 && 7 % 2 == 1", "pass"),
+        ("7u + 2u == 9u && 7u - 2u == 5u && 7u * 2u == 14u && 7u / 2u == 3u && 7u % 2u == 1u", "pass"),
+        ("predicate.big + 1u > 0u", overflow),
+        ("1u - 2u < 0u", overflow),
+        ("1u / 0u == 0u", overflow),
+        ("-int('5') == 0 - 5 && -double('1.5') == 0.0 - 1.5", "pass"),
+        ("-(-9223372036854775807 - 1) > 0", overflow),
+        ("-predicate.big < 0", "a uint has no negative"),
+        ("-predicate.t == 'x'", "a string has no negative"),
+        // Others.
+        ("1.5 + 0.25 == 1.75 && 1.5 - 0.25 == 1.25 && 1.5 * 3.0 == 4.5 && 1.5 / 0.5 == 3.0", "pass"),
+        ("1.5 % 0.5 == 0.0", "double and double cannot be computed with each other"),
+        ("1 + 1.0 == 2.0", "int and double cannot be computed with each other"),
+        ("1 + 1u == 2", "int and uint cannot be computed with each other"),
+        ("timestamp('2026-01-01T00:00:00Z') + duration('1h') == timestamp('2026-01-01T01:00:00Z')", "pass"),
+        ("timestamp('2026-01-01T00:00:00Z') - duration('1h') == timestamp('2025-12-31T23:00:00Z')", "pass"),
+        (
+            "timestamp('2026-01-01T00:00:00Z') + timestamp('2026-01-01T00:00:00Z') == 1",
+            "timestamp and timestamp cannot be computed with each other",
+        ),
+        (
+            "timestamp('2026-01-01T00:00:00Z') * duration('1h') == 1",
+            "timestamp and duration cannot be computed with each other",
+        ),
+        (
+            "duration('1h') + duration('1h') == duration('2h')",
+            "duration and duration cannot be computed with each other",
+        ),
+        ("'a' + 'bc' == 'abc' && [1] + [2, 3] == [1, 2, 3]", "pass"),
+        ("'a' - 'a' == ''", "string and string cannot be computed with each other"),
+        ("[1] - [1] == []", "list and list cannot be computed with each other"),
+        ("[1] + 1 == [1, 1]", "list and int cannot be computed with each other"),
+        ("1 + [1] == [1, 1]", "int and list cannot be computed with each other"),
+        // What little text and few items cost.
+        ("predicate.t + predicate.t != ''", "pass"),
+        ("predicate.t == predicate.t && predicate.t.matches('^x+$')", "pass"),
+        ("size(predicate.many + predicate.many) == 800", "pass"),
+        // Equality.
+        ("null == null && null != 1 && true == true && true != false && !(1 != 1)", "pass"),
+        ("timestamp('2026-01-01T00:00:00Z') == timestamp('2026-01-01T01:00:00+01:00')", "pass"),
+        ("timestamp('2026-01-01T00:00:00Z') == timestamp('2026-01-01T00:00:01Z')", "false"),
+        ("duration('1h') == duration('60m') && duration('1h') != duration('1m')", "pass"),
+        ("predicate.list == [1, 2] && [1, 2] == predicate.list && predicate.map == {'a': 1}", "pass"),
+        ("[1, 2] == [1] || [1] == [1, 2] || [1, 2] == [1, 3] || [] == [1]", "false"),
+        ("{'a': 1} == {'b': 1} || {'a': 1} == {'a': 2} || {'a': 1} == {} || {} == predicate.map", "false"),
+        ("[1] == {'a': 1} || predicate.list == predicate.map || [] == {} || 'a' == ['a'] || 1 == true", "false"),
+        ("predicate.big == 18446744073709551615u && predicate.half == 0.5 && 2u == 2.0", "pass"),
+        ("1 == 2 || 1u == 2u || 1.0 == 2.0 || 1 == 1.5 || 'a' == 'b'", "false"),
+        // Order.
+        ("1 < 2 && !(1 < 1) && !(2 < 1) && 1 <= 1 && 1 <= 2 && !(2 <= 1)", "pass"),
+        ("2 > 1 && !(1 > 1) && !(1 > 2) && 1 >= 1 && 2 >= 1 && !(1 >= 2)", "pass"),
+        ("false < true && 1u < 1.5 && 1 < 1.5 && 1.5 < 2u && 2.5 > 2 && 1.25 < 1.5", "pass"),
+        ("predicate.big > 9223372036854775807 && -1 < 0u && predicate.big > 1.0", "pass"),
+        (
+            "timestamp('2026-01-01T00:00:00Z') < timestamp('2026-01-01T00:00:01Z') && duration('1h') < duration('2h')",
+            "pass",
+        ),
+        ("null < null", "null and null have no order"),
+        ("[1] < [2]", "list and list have no order"),
+        // Choice, items and fields.
+        ("(1 == 1 ? 2 : 3) == 2 && (1 == 2 ? 2 : 3) == 3", "pass"),
+        ("[1, 2][1u] == 2 && predicate.list[1u] == 2 && predicate.list[0] == 1", "pass"),
+        ("[1, 2][0 - 1] == 2", "there is no item \"-1\""),
+        ("[1, 2][2u] == 2", "there is no item \"2\""),
+        ("[1][0.0] == 1", "a list has no index of type double"),
+        ("['a']['a'] == 1", "a list has no index of type string"),
+        ("predicate.t[0] == 'x'", "a string has no index of type int"),
+        ("{'a': 1}['a'] == 1 && predicate.map['a'] == 1", "pass"),
+        ("{'a': 1}['b'] == 1", "there is no item \"b\""),
+        ("{'a': 1}[true] == 1", "there is no item \"true\""),
+        ("{'a': 1}[1.5] == 1", "there is no item \"1.5\""),
+        ("{'a': 1}[null] == 1", "there is no such item"),
+        ("{1: 1} == {}", "the key of a map must be a string"),
+        ("has(predicate.t.x)", "a string has no field \"x\""),
+        ("2 in [1, 2] && 1 in predicate.list && !(3 in [1, 2]) && !(1 in {'a': 1}) && 'a' in {'a': 1}", "pass"),
+        ("'x' in predicate.t", "in cannot be used on a string"),
+        // Macros.
+        ("[1, 2].all(x, x / 0 == 1)", overflow),
+        ("[1, 2].exists(x, x / 0 == 1)", overflow),
+        ("[1, 2].all(x, x / 0 == 1 && x == 3)", "false"),
+        ("[1, 2].exists(x, x == 3) || [].exists(x, true)", "false"),
+        ("[1, 2].all(x, x < 2)", "false"),
+        ("[1, 2].exists_one(x, x == 2)", "pass"),
+        ("[1, 2].exists_one(x, x > 0) || [1, 2].exists_one(x, x > 2)", "false"),
+        ("[1, 2].exists_one(x, x / 0 == 1)", overflow),
+        ("{'a': 1, 'b': 2}.all(k, k in ['a', 'b']) && {'a': 1, 'b': 2}.exists(k, k == 'b')", "pass"),
+        ("predicate.t.all(c, true)", "a macro cannot be used on a string"),
+        ("[1].all(x, x)", "a int stands where true or false is needed"),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(outcome(source, &statement), *expected, "{source}");
+    }
+}
+
+#[test]
+fn functions_give_what_they_say() {
+    let statement = statement(
+        "https://a.example",
+        r#"{"t": " Ab ", "map": {"a": 1}, "list": [1, 2], "d": 1.5, "big": 18446744073709551615}"#,
+    );
+    let zeros = |count: usize| format!("{}42", "0".repeat(count - 2));
+    let whole = "int() needs a whole number";
+    let cases: &[(&str, &str)] = &[
+        (
+            "size(predicate.map) == 1 && size(predicate.list) == 2 && size({'a': 1, 'b': 2}) == 2 && size([1]) == 1",
+            "pass",
+        ),
+        ("size(predicate.t) == 4 && size([]) == 0 && predicate.t.trim().size() == 2", "pass"),
+        ("size(1) == 1", "size() cannot be used on a int"),
+        ("'abc'.contains('b') && !'abc'.contains('d')", "pass"),
+        ("'abc'.startsWith('ab') && !'abc'.startsWith('b')", "pass"),
+        ("'abc'.endsWith('bc') && !'abc'.endsWith('b')", "pass"),
+        ("'abc'.contains(1)", "contains() cannot be used on a int"),
+        ("predicate.list.contains('a')", "contains() cannot be used on a list"),
+        ("predicate.t.lowerAscii() == ' ab ' && predicate.t.upperAscii() == ' AB '", "pass"),
+        ("'a,b'.split(',') == ['a', 'b'] && 'a'.split(',') == ['a']", "pass"),
+        ("'a,b'.split('') == []", "split() needs a separator"),
+        ("predicate.d.matches('1')", "matches() cannot be used on a double"),
+        ("'a'.matches('b')", "false"),
+        ("int(1.9) == 1 && int(5u) == 5 && int(7) == 7 && int('-3') == -3", "pass"),
+        ("int(timestamp('1970-01-01T00:01:00Z')) == 60", "pass"),
+        ("int(9007199254740992.0) == 9007199254740992 && int(-9007199254740992.0) == -9007199254740992", "pass"),
+        ("int(9007199254740994.0) > 0", whole),
+        ("int(predicate.big) > 0", whole),
+        ("int(true) == 1", whole),
+        ("double(5u) == 5.0 && double(7) == 7.0 && double(1.5) == 1.5 && double('-2.5') == -2.5", "pass"),
+        ("double(true) == 1.0", "double() needs a number"),
+        ("double('x') == 1.0", "double() needs a number"),
+        ("string(true) == 'true' && string(-7) == '-7' && string(7u) == '7' && string(1.5) == '1.5'", "pass"),
+        ("string(predicate.t) == ' Ab ' && string('a' + 'b') == 'ab'", "pass"),
+        ("string(timestamp('2026-01-01T01:00:00+01:00')) == '2026-01-01T00:00:00Z'", "pass"),
+        ("string(null) == ''", "string() cannot be used on a null"),
+        ("string([1]) == ''", "string() cannot be used on a list"),
+        ("timestamp(timestamp('2026-01-01T00:00:00Z')) == timestamp('2026-01-01T00:00:00Z')", "pass"),
+        ("timestamp(1) == timestamp('2026-01-01T00:00:00Z')", "timestamp() cannot be used on a int"),
+        ("timestamp('yesterday') == timestamp('2026-01-01T00:00:00Z')", "timestamp() needs RFC 3339"),
+        ("duration('3d') == duration('72h')", "duration() needs hours, minutes and seconds, such as 72h"),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(outcome(source, &statement), *expected, "{source}");
+    }
+    // Long texts are no numbers.
+    for (source, expected) in [
+        (format!("int('{}') == 42", zeros(20)), "pass"),
+        (format!("int('{}') == 42", zeros(21)), whole),
+        (format!("double('{}') == 42.0", zeros(64)), "pass"),
+        (format!("double('{}') == 42.0", zeros(65)), "double() needs a number"),
+    ] {
+        assert_eq!(outcome(&source, &statement), expected, "{source}");
+    }
+}
+
+#[test]
+fn every_form_of_sbom_gives_packages() {
+    let spdx = statement(
+        "https://spdx.dev/Document/v2.3",
+        r#"{"packages": [
+            {"name": "a", "versionInfo": "", "licenseConcluded": "NONE", "licenseDeclared": "MIT", "externalRefs": [
+                {"referenceType": "cpe23Type", "referenceLocator": "cpe:/a"},
+                {"referenceType": "purl", "referenceLocator": "pkg:generic/a"}]},
+            {"name": "NOASSERTION", "externalRefs": [{"referenceType": "cpe23Type", "referenceLocator": "cpe:/b"}]}]}"#,
+    );
+    let spdx_3 = statement(
+        "https://spdx.dev/Document",
+        r#"{"@graph": [{"type": "software_File", "name": "f"},
+            {"type": "software_Package", "name": "a", "software_packageVersion": "1", "software_packageUrl": "pkg:generic/a"},
+            {"@type": "software_Package", "name": "b"}]}"#,
+    );
+    let cyclonedx = statement(
+        "https://cyclonedx.org/bom",
+        r#"{"metadata": {"component": {"name": "app", "components": [{"name": "part"}]}},
+            "components": [{"name": "a", "licenses": [{"expression": "MIT OR ISC"}]},
+                {"name": "b", "licenses": [{"license": {"name": "Own"}}]}]}"#,
+    );
+    for (statement, packages) in [
+        (&spdx, "[{'name': 'a', 'purl': 'pkg:generic/a', 'licence': 'MIT'}, {}]"),
+        (&spdx_3, "[{'name': 'a', 'version': '1', 'purl': 'pkg:generic/a'}, {'name': 'b'}]"),
+        (&cyclonedx, "[{'name': 'part'}, {'name': 'a', 'licence': 'MIT OR ISC'}, {'name': 'b', 'licence': 'Own'}]"),
+    ] {
+        assert_eq!(outcome(&format!("sbom.packages == {packages}"), statement), "pass", "{packages}");
+    }
+}
+
+#[test]
+fn what_is_certainly_no_question_is_refused() {
+    for (source, what) in [
+        ("null", "null"),
+        ("1", "a number"),
+        ("1.5", "a number"),
+        ("-predicate.a", "a number"),
+        ("predicate", "a map"),
+        ("{'a': 1}", "a map"),
+        ("[1]", "a list"),
+        ("[1].filter(x, x == 1)", "a list"),
+        ("'a' + 'b'", "a number or text"),
+        ("5 - predicate.a", "a number or text"),
+        ("5 * predicate.a", "a number or text"),
+        ("5 / predicate.a", "a number or text"),
+        ("5 % predicate.a", "a number or text"),
+        ("int('1')", "a number"),
+        ("double('1')", "a number"),
+        ("'a'.trim()", "a text"),
+        ("'a'.lowerAscii()", "a text"),
+        ("'a'.upperAscii()", "a text"),
+        ("string(1)", "a text"),
+        ("'a'.split(',')", "a list"),
+        ("timestamp('2026-01-01T00:00:00Z')", "a time"),
+        ("duration('1h')", "a time"),
+        ("predicate == 1 ? 1 : 'a'", "a text"),
+    ] {
+        assert_eq!(Condition::compile(source).unwrap_err(), ConditionError::NotBool(what), "{source}");
+    }
+    for source in [
+        "true",
+        "predicate.a",
+        "predicate[0]",
+        "!predicate.a",
+        "predicate == 1 ? true : 'a'",
+        "predicate == 1 ? 'a' : predicate.b",
+        "'a'.contains('b')",
+        "'a'.startsWith('b')",
+        "'a'.endsWith('b')",
+        "'a'.matches('b')",
+        "[true].exists(x, x)",
+        "[true].exists_one(x, x)",
+        "1 in [1]",
+    ] {
+        assert!(Condition::compile(source).is_ok(), "{source}");
+    }
+    for source in
+        ["[?predicate.a] == [1]", "{?'a': 1} == {}", "matches('a') == true", "'a'.int() == 1", "trim('a') == 'a'"]
+    {
+        assert!(Condition::compile(source).is_err(), "{source}");
+    }
+}
+
+#[test]
+fn attack_39_sources_at_the_bounds() {
+    let check = |source: String, refused: Option<&ConditionError>| {
+        assert_eq!(Condition::compile(&source).as_ref().err(), refused, "{source}");
+    };
+    let text = |length: usize| format!("'{}' == ''", "x".repeat(length - 8));
+    check(text(MAX_SOURCE), None);
+    check(text(MAX_SOURCE + 1), Some(&ConditionError::TooLong));
+    let operators = ConditionError::TooComplex("it holds more than 400 operators and brackets");
+    let signs = |count: usize| format!("[{}] == []", vec!["-1"; count - 4].join(","));
+    check(signs(400), None);
+    check(signs(401), Some(&operators));
+    // Inside texts as well.
+    let words = |count: usize| format!("'{}' == ''", "in".repeat(count - 2));
+    check(words(400), None);
+    check(words(401), Some(&operators));
+    let deep = |depth: usize| format!("1{} == 1", "+1".repeat(depth - 2));
+    check(deep(64), None);
+    check(deep(65), Some(&ConditionError::TooComplex("expressions are nested more than 64 deep")));
+    // What stands side by side is not deep.
+    check(format!("[{}] == []", vec!["[1]"; 100].join(",")), None);
+    let lists = |count: usize| Condition::compile(&format!("{}1{} == []", "[".repeat(count), "]".repeat(count)));
+    let calls = |count: usize| Condition::compile(&format!("{}'1'{} == 1", "int(".repeat(count), ")".repeat(count)));
+    assert!(lists(24).is_ok() && lists(25).is_err());
+    assert!(calls(24).is_ok() && calls(25).is_err());
+}
+
+#[test]
+fn predicates_within_the_bounds_are_looked_at() {
+    let of_size = |size: usize| statement("https://a.example", &format!("\"{}\"", "x".repeat(size - 2)));
+    assert_eq!(outcome("true", &of_size(MAX_PREDICATE)), "pass");
+    assert_eq!(outcome("true", &of_size(MAX_PREDICATE + 1)), "the predicate is larger than 2 MiB");
+    // The list or map itself is a value as well.
+    let list = |items: usize| format!("[{}]", vec!["0"; items].join(","));
+    let map = |members: usize| {
+        let members: Vec<String> = (0..members).map(|n| format!("\"{n}\":0")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let too_many = "the predicate holds more than 100000 values";
+    for (predicate, expected) in [
+        (list(MAX_NODES - 1), "pass"),
+        (list(MAX_NODES), too_many),
+        (map(MAX_NODES - 1), "pass"),
+        (map(MAX_NODES), too_many),
+    ] {
+        assert_eq!(outcome("true", &statement("https://a.example", &predicate)), expected);
+    }
+}
+
+#[test]
+fn conditions_are_equal_by_their_source() {
+    let compile = |source: &str| Condition::compile(source).unwrap();
+    assert_eq!(compile("1 == 1"), compile("1 == 1"));
+    assert_ne!(compile("1 == 1"), compile("1 == 2"));
+    assert_eq!(format!("{:?}", compile("'a' == 'a'")), "\"'a' == 'a'\"");
+    assert_eq!(compile("1 == 1").source(), "1 == 1");
 }
 
 #[test]

@@ -57,6 +57,10 @@ fn keys() {
     };
     check(", validUntil: 2027-01-01T00:00:00Z", &[]);
     check(", validUntil: 2026-06-30T00:00:00Z", &["key-expires-soon"]);
+    check(", validUntil: 2026-06-30T23:59:59Z", &["key-expires-soon"]);
+    check(", validUntil: 2026-07-01T00:00:00Z", &[]);
+    check(", validUntil: 2026-06-01T00:00:01Z", &["key-expires-soon"]);
+    check(", validFrom: 2026-06-01T00:00:00Z", &[]);
     check(", validUntil: 2026-06-01T00:00:00Z", &["requirement-unsatisfiable", "key-expired"]);
     check(", validFrom: 2026-07-01T00:00:00Z", &["key-not-yet-valid"]);
     assert_eq!(
@@ -152,8 +156,143 @@ fn catalogs() {
         ["requirement-unsatisfiable", "base-support-ended"]
     );
     assert_eq!(codes(&[base("2026-06-15", "Supported"), uses.clone()]), ["base-support-ends-soon"]);
+    assert_eq!(codes(&[base("2026-06-29", "Supported"), uses.clone()]), ["base-support-ends-soon"]);
+    assert_eq!(codes(&[base("2026-06-30", "Supported"), uses.clone()]), [""; 0]);
     let fresh = policy("p", "", "{name: b, baseImage: {catalogs: [c], maxBuildAge: 24h}}");
     assert_eq!(codes(&[base("2027-01-01", "Supported"), fresh]), ["requirement-unsatisfiable"]);
+    // The build is 3624 hours old.
+    for (age, expected) in [("3624h", &["requirement-unsatisfiable"][..]), ("3625h", &[])] {
+        let aged = policy("p", "", &format!("{{name: b, baseImage: {{catalogs: [c], maxBuildAge: {age}}}}}"));
+        assert_eq!(codes(&[base("2027-01-01", "Supported"), aged]), expected, "{age}");
+    }
+    // Nobody has to be told of the end of what is given up already.
+    let given_up = base("2026-05-31", "Supported").replace("31, status: Supported", "31, status: Deprecated");
+    assert_eq!(codes(&[given_up, uses]), ["requirement-unsatisfiable"]);
+}
+
+#[test]
+fn a_key_with_a_trust_root_outlives_its_window() {
+    let root = document("TrustRoot", "root", "{publicGood: {}}");
+    let old = key("a", KEY, ", validUntil: 2026-05-01T00:00:00Z, trustRoot: root");
+    assert_eq!(codes(&[root.clone(), old, policy("p", "", &signed_by("a"))]), ["key-expired"]);
+    assert_eq!(codes(&[root, key("a", KEY, ""), policy("p", "", &signed_by("a"))]), ["trust-root-unused"]);
+}
+
+#[test]
+fn an_identity_is_revoked_by_issuer_subject_and_claims() {
+    let check = |claims: &str, entry: &str, revoked: bool| {
+        let text = document("Revocation", "r", &format!("{{entries: [{{{entry}, reason: gone}}]}}"));
+        let subject = "{exact: \"https://github.com/acme/app\"}";
+        let found = codes(&[keyless(subject, claims), text, policy("p", "", &signed_by("id"))]);
+        let expected: &[&str] = if revoked { &["requirement-unsatisfiable", "authority-revoked"] } else { &[] };
+        assert_eq!(found, expected, "{claims} {entry}");
+    };
+    let identity = |issuer: &str, subject: &str| {
+        format!("identity: {{issuer: \"https://{issuer}\", subject: {{exact: \"https://github.com/acme/{subject}\"}}}}")
+    };
+    check("", "authority: id", true);
+    check("", &identity("issuer.example", "app"), true);
+    check("", &identity("other.example", "app"), false);
+    check("", &identity("issuer.example", "other"), false);
+    let claims = ", claims: {buildTrigger: {exact: push}}";
+    check(claims, "authority: id", true);
+    check(claims, &identity("issuer.example", "app"), false);
+    check("", &format!("keyId: \"sha256:{}\"", "0".repeat(64)), false);
+}
+
+#[test]
+fn how_open_a_subject_is() {
+    let check = |subject: &str, claims: &str, expected: &[&str]| {
+        assert_eq!(
+            codes(&[keyless(subject, claims), policy("p", "", &signed_by("id"))]),
+            expected,
+            "{subject} {claims}"
+        );
+    };
+    check("{regex: '.*@acme\\.example'}", "", &["identity-unanchored"]);
+    check("{glob: \"*@*.example\"}", "", &["identity-unanchored"]);
+    check("{glob: \"*@acme\"}", "", &["identity-unanchored"]);
+    check("{glob: \"https://*@acme.example\"}", "", &["identity-unanchored"]);
+    check("{glob: \"https://github.com/acme/*\"}", "", &[]);
+    let any = "{glob: \"https://github.com/*/app\"}";
+    check(any, "", &["identity-any-owner"]);
+    check(any, ", claims: {sourceRepositoryURI: {glob: \"https://github.com/acme/*\"}}", &[]);
+    check(any, ", claims: {sourceRepositoryURI: {glob: \"https://github.com/*\"}}", &["identity-any-owner"]);
+    check(any, ", claims: {sourceRepositoryOwnerIdentifier: {exact: \"7\"}}", &[]);
+    check(any, ", claims: {buildTrigger: {exact: push}}", &["identity-any-owner"]);
+}
+
+#[test]
+fn scopes() {
+    let digests = "{name: d, digests: [\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\"]}";
+    let check = |matches: &str, expected: &[&str]| {
+        let text = policy("p", "", digests).replace("images: [\"registry.example/**\"]", matches);
+        assert_eq!(codes(&[text]), expected, "{matches}");
+    };
+    check("images: [\"*/**\"]", &["images-catch-all"]);
+    check("images: [\"**\"], namespaces: {}", &["images-catch-all"]);
+    check("images: [\"**\"], excludeImages: [\"a.example/**\"]", &[]);
+    check("images: [\"**\"], namespaces: {excludeNames: [kube-system]}", &[]);
+    check("images: [\"a.example/**\"], excludeImages: [\"**\"]", &["policy-matches-nothing"]);
+    check("images: [\"a.example/x\", \"a.example/y\"], excludeImages: [\"a.example/x\"]", &[]);
+    check("images: [\"a.example/x\"], namespaces: {names: [\"*\"]}", &[]);
+    check("images: [\"a.example/x\"], namespaces: {names: [\"**\"]}", &[]);
+    check("images: [\"a.example/x\"], namespaces: {names: [shop, \"*\"]}", &[]);
+    check("images: [\"*.a.example/x\"]", &[]);
+}
+
+#[test]
+fn what_can_still_be_met() {
+    let revoked = document("Revocation", "r", "{entries: [{authority: a, reason: stolen}]}");
+    let check = |require: &str, met: bool| {
+        let found = codes(&[key("a", KEY, ""), key("b", OTHER_KEY, ""), revoked.clone(), policy("p", "", require)]);
+        assert_eq!(!found.contains(&"requirement-unsatisfiable"), met, "{require} {found:?}");
+    };
+    check("{name: s, signature: {authorities: [a, b]}}", true);
+    check("{name: s, signature: {authorities: [a, b], threshold: 2}}", false);
+    for kind in ["attestation: {types: [spdx], authorities", "provenance: {authorities"] {
+        check(&format!("{{name: s, {kind}: [a]}}}}"), false);
+        check(&format!("{{name: s, {kind}: [a, b]}}}}"), true);
+    }
+    let by = |name: &str, other: &str| format!("{{name: {name}, signature: {{authorities: [{other}]}}}}");
+    check(&format!("{{name: any, anyOf: [{}, {}]}}", by("x", "a"), by("y", "b")), true);
+    check(&format!("{{name: any, anyOf: [{}, {}]}}", by("x", "a"), by("y", "a")), false);
+}
+
+#[test]
+fn only_policies_that_say_the_same_are_twice() {
+    let set = |more: &str, require: &str| {
+        let documents = [
+            key("a", KEY, ""),
+            key("b", OTHER_KEY, ""),
+            policy("p", "", "{name: s, signature: {authorities: [a, b]}}"),
+            policy("q", more, require),
+        ];
+        codes(&documents).contains(&"policy-twice")
+    };
+    let same = "{name: other, signature: {authorities: [b, a], threshold: 1}}";
+    assert!(set("", same));
+    for more in [", mode: Warn", ", tags: Deny", ", onUndeterminable: DangerWarn", ", platforms: Index"] {
+        assert!(!set(more, same), "{more}");
+    }
+    for require in [
+        "{name: s, signature: {authorities: [a, b], threshold: 2}}",
+        "{name: s, signature: {authorities: [a]}}",
+        "{name: s, provenance: {authorities: [a, b]}}",
+        "{name: s, signature: {authorities: [a, b]}}, {name: t, provenance: {authorities: [a]}}",
+    ] {
+        assert!(!set("", require), "{require}");
+    }
+    let scoped = |matches: &str| {
+        let require = signed_by("a");
+        let other = policy("q", "", &require).replace("images: [\"registry.example/**\"]", matches);
+        codes(&[key("a", KEY, ""), policy("p", "", &require), other]).contains(&"policy-twice")
+    };
+    let images = "images: [\"registry.example/**\"]";
+    assert!(scoped(images));
+    assert!(!scoped("images: [\"registry.example/shop/**\"]"));
+    assert!(!scoped(&format!("{images}, excludeImages: [\"registry.example/x\"]")));
+    assert!(!scoped(&format!("{images}, namespaces: {{names: [shop]}}")));
 }
 
 #[test]

@@ -76,7 +76,10 @@ fn attack_24_and_26_bad_patterns_are_refused() {
     ] {
         assert!(pattern(kind, source).is_err(), "{kind} {source}");
     }
-    assert!(pattern("glob", &"a".repeat(1025)).is_err());
+    for kind in ["exact", "glob", "regex"] {
+        assert!(pattern(kind, &"a".repeat(1024)).is_ok(), "{kind}");
+        assert_eq!(pattern(kind, &"a".repeat(1025)).unwrap_err(), PatternError::TooLong, "{kind}");
+    }
     assert!(Pattern::compile(&PatternSpec::default()).is_err());
     let both = PatternSpec { exact: Some("a".into()), glob: Some("a".into()), regex: None };
     assert_eq!(Pattern::compile(&both).unwrap_err(), PatternError::NotOne);
@@ -129,6 +132,18 @@ fn attack_80_image_globs_are_in_normal_form() {
     check("*", Err(Some("*/**")));
     check("registry.example/", Err(None));
     check("https://registry.example/x", Err(None));
+    check("*.example./x", Err(None));
+    check("*.example:443/x", Err(None));
+    check("*.Example/x", Err(None));
+    check("*.example/a//b", Err(None));
+    check("registry.example/a b", Err(None));
+    check("localhost", Err(Some("localhost/**")));
+    check("registry:5000", Err(Some("registry:5000/**")));
+    check("registry*", Err(Some("registry*/**")));
+    check("docker.io/*", Err(Some("docker.io/library/*")));
+    check("LOCALHOST/app", Err(Some("localhost/app")));
+    check("*.example:5000/a_b-c.d/0", Ok(()));
+    check("[::1]/a", Ok(()));
     for with_tag in ["registry.example/x:latest", "registry.example/x@sha256:*"] {
         check(with_tag, Err(Some(&PatternError::TagOrDigest.to_string())));
     }

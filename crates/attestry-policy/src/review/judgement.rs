@@ -73,8 +73,10 @@ impl Judgement {
     /// Both are needed. Nothing more is read once one is unmet.
     pub(super) fn and(self, other: Self) -> Self {
         let outcome = self.outcome.max(other.outcome);
+        // Once one is unmet, what is not known of the other no longer matters, and must not pass for the reason.
         let reasons = match (self.outcome, other.outcome) {
-            (Outcome::Undeterminable, Outcome::Unmet) => [other.reasons, self.reasons].concat(),
+            (Outcome::Unmet, Outcome::Undeterminable) => self.reasons,
+            (Outcome::Undeterminable, Outcome::Unmet) => other.reasons,
             _ => [self.reasons, other.reasons].concat(),
         };
         let mut proofs = [self.proofs, other.proofs].concat();
@@ -125,9 +127,9 @@ fn telling(mut reasons: Vec<Reason>) -> Vec<Reason> {
     kept
 }
 
-/// How far something came before it failed: what came furthest tells most, and which platform it was comes last. Gaps come before all, since while
-/// something is unread nothing else is final; outages last among them, so that cutting the list never leaves only
-/// the gaps that `DangerWarn` lets pass.
+/// How far something came before it failed: what came furthest tells most, and which platform it was comes last. Gaps
+/// come before all, since while something is unread nothing else is final; outages last among them, so that cutting the
+/// list never leaves only the gaps that `DangerWarn` lets pass.
 fn rank(code: ReasonCode) -> u8 {
     use ReasonCode as C;
     match code {
@@ -145,3 +147,6 @@ fn rank(code: ReasonCode) -> u8 {
         _ => 10,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,6 +184,27 @@ mod tests {
     }
 
     #[test]
+    fn a_source_is_split_from_its_ref() {
+        for (uri, source, reference) in [
+            ("git+https://host/a.git@refs/heads/main", "https://host/a", "refs/heads/main"),
+            ("https://host/a.git#refs/tags/v1", "https://host/a", "refs/tags/v1"),
+            ("https://host/a@refs/heads/x@y", "https://host/a", "refs/heads/x@y"),
+            ("https://host/a@refs/heads/x#y", "https://host/a", "refs/heads/x"),
+            ("https://host/a.git/", "https://host/a", ""),
+            ("https://host/a@", "https://host/a", ""),
+            ("https://host/a#", "https://host/a", ""),
+            ("https://host", "https://host", ""),
+            ("https://host@evil.example", "https://host@evil.example", ""),
+            ("git@host:a/b", "git@host:a/b", ""),
+            ("host@x", "host@x", ""),
+            ("", "", ""),
+        ] {
+            let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            assert_eq!(split_source(uri), (some(source), some(reference)), "{uri}");
+        }
+    }
+
+    #[test]
     fn attack_22_user_information_does_not_pass_for_a_host() {
         let (source, _) = split_source("git+https://github.com@evil.example/acme/shop@refs/heads/main");
         assert_eq!(source.as_deref(), Some("https://github.com@evil.example/acme/shop"));

@@ -389,6 +389,360 @@ fn the_same_inputs_give_the_same_bytes() {
     assert!(subject_manifest().1.len() > 10);
 }
 
+fn revocation(entry: &str) -> String {
+    format!(
+        "apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: r}}\nspec:\n  entries: [{{{entry}, reason: test}}]\n"
+    )
+}
+
+fn session<'a>(set: &'a PolicySet, evidence: &Evidence) -> Session<&'a PolicySet> {
+    let request = ReviewRequest { repository: evidence.repository.clone(), namespace: None };
+    set.session(&request, NOW.parse().unwrap())
+}
+
+#[test]
+fn a_revoked_digest_counts_from_its_moment_on() {
+    let mut world = World::image();
+    world.attach(1, COSIGN_SIGN, "{}");
+    let set = |since: &str| {
+        let entry = format!("digest: \"{}\", since: {since}", world.digest());
+        load(&[key("release", 1), policy("- {name: signed, signature: {authorities: [release]}}"), revocation(&entry)])
+    };
+    check(&set("2026-05-31T23:59:59Z"), &world.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
+    check(&set(NOW), &world.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
+    let later = check(&set("2026-06-01T00:00:01Z"), &world.evidence, Verdict::Trusted, None);
+    assert_eq!(later.valid_until, Some("2026-06-01T00:00:01Z".parse().unwrap()));
+    let unsigned = World::image();
+    let later =
+        check(&set("2026-06-01T00:00:01Z"), &unsigned.evidence, Verdict::Untrusted, Some(ReasonCode::SignatureMissing));
+    assert_eq!(later.valid_until, None, "time alone does not better it");
+}
+
+#[test]
+fn a_revoked_attachment_or_payload_does_not_count() {
+    let mut world = World::image();
+    world.attach(1, COSIGN_SIGN, "{}");
+    let trusted = check(&signed_policy(), &world.evidence, Verdict::Trusted, None);
+    let attachment = trusted.policies[0].requirements[0].proofs[0].attachment.unwrap();
+    let payload = world::payload_digest(world.digest(), COSIGN_SIGN, "{}");
+    let set = |entry: String| {
+        load(&[key("release", 1), policy("- {name: signed, signature: {authorities: [release]}}"), revocation(&entry)])
+    };
+    for (digest, said) in [(attachment, "is revoked".to_owned()), (payload, format!("signs {payload}, which is"))] {
+        let set = set(format!("digest: \"{digest}\""));
+        let refused = check(&set, &world.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
+        let message = &refused.policies[0].requirements[0].reasons[0].message;
+        assert!(message.starts_with(&format!("attachment {attachment} {said}")), "{message}");
+    }
+    // The moment of `since` counts already.
+    let set = set(format!("authority: release, since: {NOW}"));
+    check(&set, &world.evidence, Verdict::Untrusted, Some(ReasonCode::Revoked));
+}
+
+#[test]
+fn what_is_revoked_is_not_read_any_further() {
+    let world = World::image();
+    let (digest, empty) = (world.digest(), Evidence::new(&world.evidence.subject().unwrap()));
+    let signed = "- {name: signed, signature: {authorities: [release]}}";
+    let revoked = load(&[key("release", 1), policy(signed), revocation(&format!("digest: \"{digest}\""))]);
+    assert_eq!(session(&revoked, &empty).needs(&empty), Needs::new());
+    // What no policy matches is refused all the same, but the subject is read.
+    let unmatched = load(&[key("release", 1), policy(signed).replace("registry.example/**", "other.example/**")]);
+    assert_eq!(session(&unmatched, &empty).needs(&empty), [Need::Manifest { digest }].into());
+}
+
+#[test]
+fn children_are_read_only_for_a_revocation_or_a_rule() {
+    let nested = World::nested();
+    let inner = nested.children[1];
+    let without = nested.without(inner);
+    let set = signed_policy();
+    check(&set, &without, Verdict::Trusted, None);
+    assert_eq!(session(&set, &without).needs(&without), Needs::new());
+    // An entry that is no index is a child, whatever it holds: it need not be read.
+    let mut index = World::index();
+    index.attach(1, COSIGN_SIGN, "{}");
+    let unread = index.without(index.children[0]);
+    let other = Digest::of("other");
+    let revoked = load(&[
+        key("release", 1),
+        policy("- {name: signed, signature: {authorities: [release]}}"),
+        revocation(&format!("digest: \"{other}\"")),
+    ]);
+    check(&revoked, &unread, Verdict::Trusted, None);
+    assert_eq!(session(&revoked, &unread).needs(&unread), Needs::new());
+}
+
+#[test]
+fn what_an_index_lacks_is_read_before_what_its_children_lack() {
+    let set = signed_policy();
+    let index = World::index();
+    let mut evidence = index.evidence.clone();
+    let of = index.digest();
+    evidence.listings.clear();
+    let needs = session(&set, &evidence).needs(&evidence);
+    assert_eq!(needs, [Need::Listing { of, layout: Layout::Referrers }].into());
+    // That the children suffice is not looked at before the index was.
+    let mut signed = World::index();
+    for child in signed.children.clone() {
+        signed.attach_to(child, 1, COSIGN_SIGN, "{}");
+    }
+    check(&set, &signed.evidence, Verdict::Trusted, None);
+    signed.evidence.listings.remove(&(of, Layout::Referrers));
+    assert_eq!(session(&set, &signed.evidence).needs(&signed.evidence), needs);
+    // Whether there are children behind a nested index is asked at the same time.
+    let nested = World::nested();
+    let (of, inner) = (nested.digest(), nested.children[1]);
+    let mut evidence = nested.without(inner);
+    evidence.listings.clear();
+    let needs = session(&set, &evidence).needs(&evidence);
+    assert_eq!(needs, [Need::Manifest { digest: inner }, Need::Listing { of, layout: Layout::Referrers }].into());
+}
+
+#[test]
+fn alternatives_are_read_side_by_side_until_one_is_met() {
+    let any = |digest: Digest| {
+        let any = format!(
+            "- {{name: any, anyOf: [{{name: signed, signature: {{authorities: [release]}}}}, {{name: based, baseImage: {{catalogs: [bases]}}}}, {{name: listed, digests: [\"{digest}\"]}}]}}"
+        );
+        let catalog =
+            "apiVersion: attestry.dev/v1alpha1\nkind: BaseCatalog\nmetadata: {name: bases}\nspec: {bases: []}\n";
+        load(&[key("release", 1), catalog.to_owned(), policy(&any)])
+    };
+    let mut world = World::image();
+    let of = world.digest();
+    world.evidence.listings.clear();
+    let set = any(Digest::of("other"));
+    let needs = session(&set, &world.evidence).needs(&world.evidence);
+    let listing = Need::Listing { of, layout: Layout::Referrers };
+    assert!(needs.contains(&listing) && needs.iter().any(|need| matches!(need, Need::Blob { .. })), "{needs:?}");
+    check(&set, &world.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
+
+    let set = any(of);
+    assert_eq!(session(&set, &world.evidence).needs(&world.evidence), Needs::new());
+    let review = check(&set, &world.evidence, Verdict::Trusted, None);
+    let proof = &review.policies[0].requirements[0].proofs[0];
+    assert_eq!((proof.subject, &proof.details["listed"]), (Some(of), &of.to_string()));
+}
+
+#[test]
+fn an_unread_subject_is_told_once_and_makes_nothing_better() {
+    let set = |require: &str| load(&[key("release", 1), policy(&format!("{require}\n  platforms: Index"))]);
+    let signed = "- {name: signed, signature: {authorities: [release]}}";
+    let mut world = World::image();
+    let digest = world.digest();
+    let gap = |need: Need, detail: &str| Gap { need, cause: GapCause::Throttled, detail: detail.into() };
+    let manifest_gap = gap(Need::Manifest { digest }, "429 for the manifest");
+    let told = |set: &PolicySet, evidence: &Evidence, verdict: Verdict| {
+        let review = review(set, evidence);
+        assert_eq!(review.verdict, verdict, "{review:#?}");
+        review.policies[0].reasons.iter().map(|reason| reason.message.clone()).collect::<Vec<_>>()
+    };
+
+    // The requirement is met, the subject was not seen.
+    world.attach(1, COSIGN_SIGN, "{}");
+    let mut unread = world.without(digest);
+    unread.gaps.push(manifest_gap.clone());
+    assert_eq!(told(&set(signed), &unread, Verdict::Undeterminable), ["429 for the manifest"]);
+
+    // What cannot be met stays refused.
+    let listed = format!("- {{name: listed, digests: [\"{}\"]}}", Digest::of("other"));
+    assert_eq!(told(&set(&listed), &unread, Verdict::Untrusted), [""; 0]);
+
+    // Another gap of the same cause does not stand for it.
+    let listing = Need::Listing { of: digest, layout: Layout::Referrers };
+    let mut unread = World::image().without(digest);
+    unread.listings.remove(&(digest, Layout::Referrers));
+    unread.gaps = vec![manifest_gap.clone(), gap(listing.clone(), "429 for the listing")];
+    assert_eq!(told(&set(signed), &unread, Verdict::Undeterminable), ["429 for the manifest"]);
+    unread.gaps = vec![manifest_gap, gap(listing, "429 for the manifest")];
+    assert_eq!(told(&set(signed), &unread, Verdict::Undeterminable), [""; 0], "the requirement says it");
+}
+
+#[test]
+fn a_policy_that_asks_for_an_unknown_namespace_leaves_the_answer_open() {
+    let set = load(&[
+        key("release", 1),
+        policy("- {name: signed, signature: {authorities: [release]}}")
+            .replace("**\"]}", "**\"], namespaces: {names: [shop]}}"),
+    ]);
+    let mut world = World::image();
+    world.attach(1, COSIGN_SIGN, "{}");
+    let review = check(&set, &world.evidence, Verdict::Undeterminable, Some(ReasonCode::NamespaceUnknown));
+    assert_eq!(review.policies[0].requirements.len(), 0);
+    for (namespace, verdict) in [("shop", Verdict::Trusted), ("web", Verdict::Untrusted)] {
+        let namespace = Some(Namespace { name: namespace.to_owned(), labels: None });
+        let request = ReviewRequest { repository: world.evidence.repository.clone(), namespace: namespace.clone() };
+        let review = set.session(&request, NOW.parse().unwrap()).review(&world.evidence);
+        assert_eq!((review.verdict, review.namespace), (verdict, namespace.map(|n| n.name)));
+    }
+}
+
+/// The catalog holds one build: layer `a`, unpacked `b`.
+fn base_policy() -> PolicySet {
+    let digest = Digest::of;
+    let catalog = format!(
+        "apiVersion: attestry.dev/v1alpha1\nkind: BaseCatalog\nmetadata: {{name: bases}}\nspec:\n  bases:\n  - name: debian\n    owner: {{team: platform}}\n    supportedUntil: 2027-01-31\n    status: Supported\n    builds:\n    - addedAt: 2026-01-01T00:00:00Z\n      status: Supported\n      platforms: [{{platform: linux/amd64, digest: \"{}\", layers: [\"{}\"], diffIDs: [\"{}\"]}}]\n",
+        digest("image"),
+        digest("a"),
+        digest("b"),
+    );
+    load(&[catalog, policy("- {name: based, baseImage: {catalogs: [bases]}}")])
+}
+
+#[test]
+fn a_base_is_read_from_manifest_and_config() {
+    let set = base_policy();
+    let digests = |words: &str| words.split_whitespace().map(Digest::of).collect::<Vec<_>>();
+    let on_base = World::layered(&digests("a app"), &digests("b unpacked"));
+    let review = check(&set, &on_base.evidence, Verdict::Trusted, None);
+    assert_eq!(review.valid_until, Some("2027-02-01T00:00:00Z".parse().unwrap()));
+    let [proof] = &review.policies[0].requirements[0].proofs[..] else { panic!("one proof") };
+    assert_eq!(proof.subject, on_base.evidence.digest);
+    let details: Vec<(&str, &str)> = proof.details.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(
+        details,
+        [("base", "debian"), ("build", "2026-01-01T00:00:00Z"), ("catalog", "bases"), ("owner", "platform")]
+    );
+
+    let elsewhere = World::layered(&digests("x app"), &digests("y unpacked"));
+    check(&set, &elsewhere.evidence, Verdict::Untrusted, Some(ReasonCode::BaseUnknown));
+    let lying = World::layered(&digests("a app"), &digests("y unpacked"));
+    check(&set, &lying.evidence, Verdict::Untrusted, Some(ReasonCode::BaseClaimsDisagree));
+    // Without its configuration nothing is known.
+    let unread = World::image();
+    check(&set, &unread.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
+    let needs = session(&set, &unread.evidence).needs(&unread.evidence);
+    assert!(needs.len() == 1 && needs.iter().all(|need| matches!(need, Need::Blob { .. })), "{needs:?}");
+}
+
+#[test]
+fn conditions_see_the_image_that_was_read() {
+    let set = |condition: &str| {
+        let text = format!(
+            "- {{name: sbom, attestation: {{types: [spdx], authorities: [release], condition: \"{condition}\"}}}}"
+        );
+        load(&[key("release", 1), policy(&text)])
+    };
+    let digests = [Digest::of("a")];
+    let mut world = World::layered(&digests, &digests);
+    world.attach(1, "https://spdx.dev/Document", "{}");
+    for (condition, verdict) in [
+        (format!("image.digest == '{}'", world.digest()), Verdict::Trusted),
+        ("image.digest == ''".to_owned(), Verdict::Untrusted),
+        ("image.reference == 'registry.example/shop/app'".to_owned(), Verdict::Trusted),
+        ("image.labels.team == 'shop'".to_owned(), Verdict::Trusted),
+        ("image.labels.team == 'web'".to_owned(), Verdict::Untrusted),
+        ("image.annotations['org.opencontainers.image.version'] == '1.2'".to_owned(), Verdict::Trusted),
+    ] {
+        assert_eq!(review(&set(&condition), &world.evidence).verdict, verdict, "{condition}");
+    }
+    // Only a condition that looks at the image needs it.
+    let mut unread = World::image();
+    unread.attach(1, "https://spdx.dev/Document", "{}");
+    check(&set("predicate == {}"), &unread.evidence, Verdict::Trusted, None);
+    let labels = set("image.labels.team == 'shop'");
+    check(&labels, &unread.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
+    let needs = session(&labels, &unread.evidence).needs(&unread.evidence);
+    assert!(needs.iter().all(|need| matches!(need, Need::Blob { .. })) && needs.len() == 1, "{needs:?}");
+}
+
+#[test]
+fn attack_19_a_key_stands_on_its_trust_root_only_until_it_is_stale() {
+    let set = |refresh_by: &str| {
+        let authority = key("release", 1).replace("}}\n", ", trustRoot: root}}\n");
+        let root = format!(
+            "apiVersion: attestry.dev/v1alpha1\nkind: TrustRoot\nmetadata: {{name: root}}\nspec: {{publicGood: {{}}, refreshBy: \"{refresh_by}\"}}\n"
+        );
+        load(&[authority, root, policy("- {name: signed, signature: {authorities: [release]}}")])
+    };
+    let mut world = World::image();
+    world.attach(1, COSIGN_SIGN, "{}");
+    for stale in ["2026-05-31T23:59:59Z", NOW] {
+        check(&set(stale), &world.evidence, Verdict::Undeterminable, Some(ReasonCode::TrustRootStale));
+    }
+    let fresh = set("2026-06-01T00:00:01Z");
+    let review = check(&fresh, &world.evidence, Verdict::Trusted, None);
+    assert_eq!(review.valid_until, Some("2026-06-01T00:00:01Z".parse().unwrap()));
+    let root = fresh.authorities()["release"].trust_root().unwrap().root.digest();
+    assert_eq!(review.policies[0].requirements[0].proofs[0].details["trustRoot"], root.to_string());
+}
+
+#[test]
+fn a_proof_names_what_it_is_made_of() {
+    let mut world = World::image();
+    world.attach(1, "https://slsa.dev/provenance/v1", r#"{"runDetails":{"builder":{"id":"https://ci.example/a"}}}"#);
+    let set = load(&[key("release", 1), policy("- {name: built, provenance: {authorities: [release]}}")]);
+    let review = check(&set, &world.evidence, Verdict::Trusted, None);
+    let [proof] = &review.policies[0].requirements[0].proofs[..] else { panic!("one proof") };
+    assert!(world.evidence.document(&proof.attachment.unwrap()).is_some(), "the stored bundle");
+    let public = PublicKey::from_pem(&world::public_pem(1)).unwrap();
+    assert_eq!((proof.subject, proof.key_id), (world.evidence.digest, Some(public.id())));
+    assert_eq!(proof.predicate_type.as_deref(), Some("https://slsa.dev/provenance/v1"));
+    assert_eq!(proof.details, [("builder".to_owned(), "https://ci.example/a".to_owned())].into());
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let said = |require: &str| {
+        let review = review(&load(&[key("release", 1), policy(require)]), &World::image().evidence);
+        review.policies[0].requirements[0].reasons[0].message.clone()
+    };
+    let digest = World::image().digest();
+    let uri = "https://a.example/own";
+    assert_eq!(
+        said(&format!(
+            "- {{name: a, attestation: {{types: [spdx], predicateTypes: [\"{uri}\"], authorities: [release]}}}}"
+        )),
+        format!("{digest} has no attestation of type spdx or {uri}")
+    );
+    let mut world = World::image();
+    world.attach(1, COSIGN_SIGN, "{}");
+    world.attach(2, COSIGN_SIGN, "{}");
+    let three = "- {name: signed, signature: {authorities: [a, b, c], threshold: 3}}";
+    let set = load(&[key("a", 1), key("b", 2), key("c", 3), policy(three)]);
+    let refused = check(&set, &world.evidence, Verdict::Untrusted, Some(ReasonCode::ThresholdNotMet));
+    assert_eq!(
+        refused.policies[0].requirements[0].reasons[0].message,
+        format!("{digest}: 2 of 3 distinct authorities signed")
+    );
+}
+
+#[test]
+fn an_index_may_nest_once_and_hold_64_children() {
+    use attestry_core::manifest::{MAX_CHILDREN, OCI_MANIFEST};
+    let every = |digests: &[Digest]| {
+        let listed: Vec<String> = digests.iter().map(|digest| format!("\"{digest}\"")).collect();
+        policy(&format!("- {{name: listed, digests: [{}]}}\n  platforms: EveryPlatform", listed.join(", ")))
+    };
+    for (levels, verdict, code) in [
+        (1, Verdict::Trusted, None),
+        (2, Verdict::Trusted, None),
+        (3, Verdict::Undeterminable, Some(ReasonCode::OverLimit)),
+        (4, Verdict::Undeterminable, Some(ReasonCode::OverLimit)),
+    ] {
+        let world = World::tower(levels);
+        let image = *world.children.last().unwrap();
+        check(&load(&[every(&[image])]), &world.evidence, verdict, code);
+        // A revocation looks as deep.
+        let own = policy(&format!("- {{name: listed, digests: [\"{}\"]}}\n  platforms: Index", world.digest()));
+        let other = revocation(&format!("digest: \"{}\"", Digest::of("other")));
+        check(&load(&[own, other]), &world.evidence, verdict, code);
+    }
+    let children: Vec<Digest> = (0..=MAX_CHILDREN).map(|index| Digest::of(index.to_string())).collect();
+    let set = load(&[every(&children)]);
+    let (over, within) = (World::index_over(OCI_MANIFEST, &children), &children[1..]);
+    check(&set, &over.evidence, Verdict::Undeterminable, Some(ReasonCode::OverLimit));
+    let review = check(&set, &World::index_over(OCI_MANIFEST, within).evidence, Verdict::Trusted, None);
+    assert_eq!(review.policies[0].requirements[0].proofs.len(), MAX_CHILDREN);
+    // A child that is listed again is no further one.
+    let twice: Vec<Digest> = within.iter().chain(within).copied().collect();
+    check(&set, &World::index_over(OCI_MANIFEST, &twice).evidence, Verdict::Trusted, None);
+    // "Every platform" is not true of none.
+    let none = World::index_over(OCI_MANIFEST, &[]);
+    check(&set, &none.evidence, Verdict::Untrusted, Some(ReasonCode::PlatformUnproven));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

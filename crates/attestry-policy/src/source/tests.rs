@@ -40,10 +40,37 @@ fn the_nearest_name_is_meant_only_when_it_is_near() {
         ("validform", Some("validFrom")),
         ("validUntill", Some("validUntil")),
         ("pme", Some("pem")),
+        ("epm", Some("pem")),
+        ("epx", None),
         ("certificate", None),
         ("", None),
     ] {
         assert_eq!(crate::error::nearest(name, known), expected, "{name}");
+    }
+    // Two neighbours swapped are one edit: neither more nor less than a letter that is missing.
+    assert_eq!(crate::error::nearest("epm", ["pem", "epmx"]), Some("epmx"));
+    assert_eq!(crate::error::nearest("epm", ["pem", "qepm"]), Some("pem"));
+    let names: Vec<String> = (0..17).map(|number| format!("name{number}")).collect();
+    let suggest = |count: usize| crate::error::suggest("else", names.iter().take(count).map(String::as_str));
+    assert_eq!(suggest(0), None);
+    assert_eq!(suggest(2).as_deref(), Some("known here: name0, name1"));
+    assert!(suggest(16).is_some_and(|hint| hint.ends_with(", name15")));
+    assert_eq!(suggest(17), None);
+}
+
+#[test]
+fn attack_39_depth_is_bounded() {
+    let read = |text: String| super::yaml::read(&text, 0).map(|root| root.is_some()).map_err(|fault| fault.message);
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(read(nested(32)), Ok(true));
+    assert!(read(nested(33)).is_err());
+}
+
+#[test]
+fn files_are_told_apart_by_their_ending() {
+    for (name, holds) in [("a.yaml", true), ("a.yml", true), ("a.json", false), ("yaml", false), ("a.yaml.txt", false)]
+    {
+        assert_eq!(SourceFile::new(name, "").holds_documents(), holds, "{name}");
     }
 }
 

@@ -104,6 +104,49 @@ impl World {
         world
     }
 
+    /// An image of these layers, whose configuration has these diffIDs and a label, and was read.
+    pub(super) fn layered(layers: &[Digest], diff_ids: &[Digest]) -> Self {
+        let config = serde_json::to_vec(&json!({
+            "os": "linux",
+            "architecture": "amd64",
+            "config": {"Labels": {"team": "shop"}},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        }));
+        let config = config.unwrap();
+        let layer = |digest: &Digest| json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": 1});
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(&config), "size": config.len()},
+            "layers": layers.iter().map(layer).collect::<Vec<_>>(),
+            "annotations": {"org.opencontainers.image.version": "1.2"},
+        });
+        let mut world = Self::of((OCI_MANIFEST, serde_json::to_vec(&manifest).unwrap()), Vec::new());
+        world.insert("", config);
+        world
+    }
+
+    /// An index with entries of this type and these digests, none of which was read.
+    pub(super) fn index_over(media_type: &str, children: &[Digest]) -> Self {
+        let entry = |digest: &Digest| json!({"mediaType": media_type, "digest": digest, "size": 1, "platform": {"os": "linux", "architecture": "amd64"}});
+        let entries: Vec<_> = children.iter().map(entry).collect();
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
+        Self::of((OCI_INDEX, serde_json::to_vec(&index).unwrap()), Vec::new())
+    }
+
+    /// An index around an index around an index, `levels` of them, around one image. The image is the last child.
+    pub(super) fn tower(levels: usize) -> Self {
+        let mut documents = vec![manifest("amd64")];
+        for _ in 0..levels {
+            let (media_type, bytes) = &documents[0];
+            let entry = json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len(), "platform": {"os": "linux", "architecture": "amd64"}});
+            let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]});
+            documents.insert(0, (OCI_INDEX, serde_json::to_vec(&index).unwrap()));
+        }
+        let subject = documents.remove(0);
+        Self::of(subject, documents)
+    }
+
     /// The evidence without one document.
     pub(super) fn without(&self, digest: Digest) -> Evidence {
         let mut evidence = Evidence::new(&self.evidence.subject().unwrap());
@@ -226,6 +269,11 @@ fn empty() -> serde_json::Value {
 fn statement(about: Digest, predicate_type: &str, predicate: &str) -> Vec<u8> {
     let predicate = RawValue::from_string(predicate.to_owned()).unwrap();
     Statement::about(&"registry.example/shop/app".parse().unwrap(), about, None, predicate_type, predicate).to_bytes()
+}
+
+/// Digest of what a bundle about `about` signs.
+pub(super) fn payload_digest(about: Digest, predicate_type: &str, predicate: &str) -> Digest {
+    Digest::of(statement(about, predicate_type, predicate))
 }
 
 fn sign(seed: u8, message: &[u8]) -> (PublicKey, DerSignature) {
