@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_reason_reads_as_code_and_message() {
-        let reason = Reason::new(ReasonCode::NotFound, "there is no such tag".to_owned());
+        let reason = Reason::new(ReasonCode::NotFound, "there is no such tag");
         assert_eq!(reason.to_string(), "not-found: there is no such tag");
     }
 
