@@ -1,6 +1,6 @@
 //! `cargo xtask mutants`: changes the code in every way that cargo-mutants knows and sees whether a test notices.
 //!
-//! All mutants of a crate are built at once, each behind a switch ([`switch`]), in a copy of the checkout. Every test
+//! All mutants of a crate are built at once, each behind a switch ([`mod@switch`]), in a copy of the checkout. Every test
 //! runs once to say which places it comes by; then each mutant is turned on for the tests that come by it, the quickest
 //! first. What no test notices is printed and stands in `outcomes.jsonl`.
 
