@@ -555,6 +555,9 @@ fn a_pending_log_entry_counts_as_long_as_it_is_allowed_to() {
     let offline = World { demands: Demands { sct: true, log: false }, ..World::new() };
     let verified = candidate.verify_keyless(&offline.root(), None, clock::now()).unwrap();
     assert_eq!((verified.pending_until(), verified.log()), (None, LogProof::None));
+    // What a log says that nobody asked for is no proof of it.
+    let logged = offline.judge(&World::new().honest()).unwrap();
+    assert_eq!((logged.time(), logged.log()), (Some(signed()), LogProof::None));
     // Without any time there is nothing that the certificate could be held against.
     parts.timestamps.clear();
     offline.refused(&parts, ReasonCode::CertificateNotValidThen);
