@@ -262,6 +262,9 @@ fn operators_compute_and_compare() {
         // Whole numbers.
         ("7 + 2 == 9 && 7 - 2 == 5 && 7 * 2 == 14 && 7 / 2 == 3 && 7 % 2 == 1", "pass"),
         ("7u + 2u == 9u && 7u - 2u == 5u && 7u * 2u == 14u && 7u / 2u == 3u && 7u % 2u == 1u", "pass"),
+        // Beyond what a double holds exactly.
+        ("9007199254740993 > 9007199254740992 && 9007199254740993u > 9007199254740992u", "pass"),
+        ("9007199254740993u > 9007199254740992 && 9007199254740993 > 9007199254740992u", "pass"),
         ("predicate.big + 1u > 0u", overflow),
         ("1u - 2u < 0u", overflow),
         ("1u / 0u == 0u", overflow),
