@@ -79,6 +79,10 @@ fn attack_48_probes_are_refused_before_any_connection() {
         "[::1/app",
         "[fe80::1%25eth0]/app",
         "registry.example/a.-b",
+        "registry.example/app-",
+        "registry.example/-app",
+        "registry.example/app./x",
+        "registry.example/_app",
         "registry.example/a___b",
     ] {
         assert!(input.parse::<Reference>().is_err(), "{input:?}");
