@@ -45,6 +45,11 @@ impl Stage {
         self.cosign(0, &[what, &services].concat(), image);
     }
 
+    /// Where clients without a signing config find all services of the first generation.
+    fn first_url(&self) -> String {
+        self.instance.trusted_root()["tlogs"][0]["baseUrl"].as_str().unwrap().to_owned()
+    }
+
     /// Writes a token for this identity into the file `token`.
     fn token(&self, identity: &str) {
         fs::write(self.peers.home().join("token"), self.instance.token(identity)).unwrap();
@@ -90,8 +95,7 @@ fn cosign_signs_keyless_and_we_verify() {
 fn cosign_signs_keyless_the_old_way_and_we_verify() {
     on_both("cosign_signs_keyless_the_old_way_and_we_verify", |stage| {
         let image = stage.registry.push(&stage.peers, "legacy");
-        let root = stage.instance.trusted_root();
-        let url = root["tlogs"][0]["baseUrl"].as_str().unwrap();
+        let url = &stage.first_url();
         stage.token(WORKFLOW);
         let services = [
             "-y",
@@ -123,8 +127,7 @@ fn cosign_signs_keyless_the_old_way_and_we_verify() {
 fn cosign_2_attests_keyless_with_an_older_log_entry_and_we_verify() {
     on_both("cosign_2_attests_keyless_with_an_older_log_entry_and_we_verify", |stage| {
         let image = stage.registry.push(&stage.peers, "older");
-        let root = stage.instance.trusted_root();
-        let url = root["tlogs"][0]["baseUrl"].as_str().unwrap();
+        let (root, url) = (stage.instance.trusted_root(), &stage.first_url());
         stage.token(WORKFLOW);
         let home = stage.peers.home();
         let pem = |label: &str, of: &serde_json::Value| {

@@ -10,8 +10,8 @@ use attestry_core::{
     attachment::{Form, LegacyMaterial},
     envelope::{EnvelopeJson, IN_TOTO},
     legacy,
-    trust_root::{Demands, LogProof, TrustRoot},
-    verify::{Candidate, Reading, TrustedKey},
+    trust_root::{Demands, LogProof},
+    verify::TrustedKey,
 };
 use attestry_testkit::{
     authorities::{
@@ -23,8 +23,8 @@ use attestry_testkit::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use world::{
-    ISSUER, MANIFEST, Parts, SUBJECT, V01, V02, World, attachment, bundle_attachment, issued, signed, statement,
-    subject,
+    ISSUER, MANIFEST, Parts, SUBJECT, V01, V02, World, attachment, bundle_attachment, candidate, issued, judge_by_key,
+    judge_under, root_of, signed, statement,
 };
 
 #[test]
@@ -138,8 +138,7 @@ fn a_legacy_envelope_by_a_key_with_a_timestamp_alone() {
         let timestamp = json!({"SignedRFC3161Timestamp": STANDARD.encode(world.tsa.stamp(stamped, signed()))});
         let material = LegacyMaterial { timestamp: Some(timestamp.to_string()), ..LegacyMaterial::default() };
         let layer = attachment(Form::Envelope(material), text.clone());
-        let Ok(Reading::Candidate(candidate)) = Candidate::read(&layer, &subject()) else { panic!("readable") };
-        candidate.verify(&trusted, clock::now()).map(|verified| verified.time()).map_err(|reason| reason.code)
+        judge_by_key(&trusted, &layer)
     };
     assert_eq!(judge(&text), Ok(Some(signed())), "the key may have ended since");
     assert_eq!(judge(b"another text"), Err(ReasonCode::TimestampInvalid));
@@ -238,14 +237,7 @@ fn attack_08_proofs_that_do_not_prove() {
         for log in root["tlogs"].as_array_mut().unwrap() {
             log["publicKey"]["validFor"]["end"] = until.into();
         }
-        let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
-        parts.map(|parts| {
-            let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject())
-            else {
-                panic!("readable")
-            };
-            candidate.verify_keyless(&root, None, clock::now()).map(|_| ()).map_err(|reason| reason.code)
-        })
+        parts.map(|parts| judge_under(&root, &bundle_attachment(parts.bundle()), clock::now()))
     };
     assert_eq!(world_until("2026-01-20T10:00:59Z"), [Err(ReasonCode::LogProofInvalid); 2]);
     assert_eq!(world_until("2026-01-20T10:01:00Z"), [Ok(()); 2]);
@@ -325,12 +317,8 @@ fn attack_14_an_expired_intermediate() {
     let mut root = world.trusted_root();
     let certificates = root["certificateAuthorities"][0]["certChain"]["certificates"].as_array_mut().unwrap();
     certificates.remove(0);
-    let root =
-        attestry_core::trust_root::TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
     let older = bundle_attachment(parts.older(V02, &[world.ca.chain()[0].clone()]).bundle());
-    let Ok(Reading::Candidate(candidate)) = Candidate::read(&older, &subject()) else { panic!("readable") };
-    let judged = candidate.verify_keyless(&root, None, clock::now()).map(|_| ()).map_err(|reason| reason.code);
-    assert_eq!(judged, Err(ReasonCode::CertificateNotValidThen));
+    assert_eq!(judge_under(&root, &older, clock::now()), Err(ReasonCode::CertificateNotValidThen));
 }
 
 /// An intermediate was renewed under its name; the old one's key still signs, and says it were the new one's.
@@ -344,11 +332,7 @@ fn attack_14_a_certificate_that_lies_about_its_issuers_key() {
         let mut root = world.trusted_root();
         let start = clock::at("2020-01-01T00:00:00Z");
         root["certificateAuthorities"].as_array_mut().unwrap().push(renewed.trusted_root_entry(start, None));
-        let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
-        let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
-            panic!("readable")
-        };
-        candidate.verify_keyless(&root, None, clock::now()).map(|_| ()).map_err(|reason| reason.code)
+        judge_under(&root, &bundle_attachment(parts.bundle()), clock::now())
     };
     assert_eq!(judge(renewed.clone()), Ok(()));
     assert_eq!(judge(CertificateAuthority::new("acme")), Ok(()), "both are trusted while both hold");
@@ -364,12 +348,7 @@ fn an_intermediate_that_comes_along_is_accepted_under_its_root() {
     let parts = world.honest().older(V02, &[world.ca.chain()[0].clone()]);
     let mut root = world.trusted_root();
     root["certificateAuthorities"][0]["certChain"]["certificates"].as_array_mut().unwrap().remove(0);
-    let root =
-        attestry_core::trust_root::TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
-    let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
-        panic!("readable")
-    };
-    candidate.verify_keyless(&root, None, clock::now()).unwrap();
+    assert_eq!(judge_under(&root, &bundle_attachment(parts.bundle()), clock::now()), Ok(()));
 }
 
 #[test]
@@ -417,10 +396,7 @@ fn attack_15_a_proven_time_before_the_keys_window() {
             log,
             ..TrustedKey::always(key.public_key().clone())
         };
-        let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
-            panic!("readable")
-        };
-        candidate.verify(&trusted, clock::now()).map(|verified| verified.time()).map_err(|reason| reason.code)
+        judge_by_key(&trusted, &bundle_attachment(parts.bundle()))
     };
     let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-20T10:00:59Z");
     // The window may have ended by now: what counts is when it was signed.
@@ -440,16 +416,12 @@ fn attack_15_a_proven_time_before_the_keys_window() {
         for log in root["tlogs"].as_array_mut().unwrap() {
             log["publicKey"]["validFor"]["end"] = until.into();
         }
-        let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
         let trusted = TrustedKey {
-            trust_root: Some(root.into()),
+            trust_root: Some(root_of(&root)),
             log: LogProof::Inclusion,
             ..TrustedKey::always(key.public_key().clone())
         };
-        let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
-            panic!("readable")
-        };
-        candidate.verify(&trusted, clock::now()).map(|verified| verified.time()).map_err(|reason| reason.code)
+        judge_by_key(&trusted, &bundle_attachment(parts.bundle()))
     };
     assert_eq!(ended(&timeless, "2040-01-01T00:00:00Z"), Ok(None));
     assert_eq!(ended(&timeless, "2026-01-20T11:00:00Z"), Err(ReasonCode::LogProofInvalid));
@@ -540,9 +512,7 @@ fn a_pending_log_entry_counts_as_long_as_it_is_allowed_to() {
     let world = World::new();
     let mut parts = world.bare(&World::leaf());
     parts.timestamps = vec![world.tsa.stamp(&parts.signature(), signed())];
-    let Ok(Reading::Candidate(candidate)) = Candidate::read(&bundle_attachment(parts.bundle()), &subject()) else {
-        panic!("readable")
-    };
+    let candidate = candidate(&bundle_attachment(parts.bundle()));
     let judge = |pending: Option<i64>, now: &str| {
         let pending = pending.map(SignedDuration::from_hours);
         let verified = candidate.verify_keyless(&world.root(), pending, clock::at(now));

@@ -329,11 +329,9 @@ impl TrustRoot {
         content: &SignedContent<'_>,
         material: &UnverifiedMaterial,
     ) -> Result<Vec<Timestamp>, Refusal> {
-        match content {
-            SignedContent::Envelope { legacy_json: Some(json), .. } => {
-                material::timestamps_over(json, &material.timestamps, &self.timestamp_authorities)
-            }
-            _ => Ok(Vec::new()),
+        match content.is_legacy_envelope() {
+            true => material::timestamps_over(content.stamped(), &material.timestamps, &self.timestamp_authorities),
+            false => Ok(Vec::new()),
         }
     }
 }

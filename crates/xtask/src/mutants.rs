@@ -13,7 +13,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::command;
+use crate::{command, tree};
 
 mod switch;
 mod trial;
@@ -122,9 +122,8 @@ impl Campaign {
         // What is switched is written below.
         let libs = self.packages.iter().map(|package| format!("crates/{package}/src/lib.rs"));
         let switched: BTreeSet<String> = self.mutants.iter().map(|mutant| mutant.file.clone()).chain(libs).collect();
-        let mut list = command::program("git");
-        list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-        for path in command::output(&mut list)?.split_terminator('\0').filter(|path| !switched.contains(*path)) {
+        let listed = tree::listed()?;
+        for path in listed.difference(&switched) {
             let (from, to) = (command::root().join(path), self.tree().join(path));
             if from.is_file() {
                 write_if_other(&to, &fs::read(&from)?)?;
@@ -132,8 +131,6 @@ impl Campaign {
             }
         }
         // A test that is gone must not notice anything.
-        let listed = command::output(&mut list)?;
-        let listed: BTreeSet<&str> = listed.split_terminator('\0').collect();
         for folder in ["crates", "tests"] {
             remove_others(&self.tree(), Path::new(folder), &listed)?;
         }
@@ -303,7 +300,7 @@ fn blamed(places: &[Piece], bytes: &std::ops::Range<usize>) -> Vec<u32> {
 }
 
 /// Removes the Rust files of a folder that are not among `listed`.
-fn remove_others(tree: &Path, folder: &Path, listed: &BTreeSet<&str>) -> Result<()> {
+fn remove_others(tree: &Path, folder: &Path, listed: &BTreeSet<String>) -> Result<()> {
     for entry in fs::read_dir(tree.join(folder))? {
         let entry = entry?;
         let path = folder.join(entry.file_name());

@@ -6,8 +6,8 @@ use attestry_core::{
     attachment::{Attachment, Form, LegacyMaterial},
     envelope::EnvelopeJson,
     legacy,
-    trust_root::{Demands, LogProof, TrustRoot},
-    verify::{Candidate, Reading, TrustedKey},
+    trust_root::{Demands, LogProof},
+    verify::TrustedKey,
 };
 use attestry_sign::SigningKey;
 use attestry_testkit::{
@@ -20,8 +20,8 @@ use attestry_testkit::{
 use serde_json::{Value, json};
 
 use super::world::{
-    ISSUER, MANIFEST, Parts, SUBJECT, V01, V03, World, attachment, bundle_attachment, issued, signed, statement,
-    subject,
+    ISSUER, MANIFEST, Parts, SUBJECT, V01, V03, World, attachment, bundle_attachment, issued, judge_by_key,
+    judge_under, root_of, signed, statement,
 };
 
 /// The two kinds, each in the layout that it stands in.
@@ -289,10 +289,7 @@ fn attack_08_older_proofs_that_do_not_prove() {
                 log["publicKey"]["validFor"][side] = time.into();
             }
             let parts = kind.honest(&mut World::new());
-            let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
-            let stored = kind.stored(&parts, &world.ca.chain());
-            let Ok(Reading::Candidate(candidate)) = Candidate::read(&stored, &subject()) else { panic!("readable") };
-            let judged = candidate.verify_keyless(&root, None, clock::now()).map(|_| ()).map_err(|reason| reason.code);
+            let judged = judge_under(&root, &kind.stored(&parts, &world.ca.chain()), clock::now());
             assert_eq!(judged, if good { Ok(()) } else { Err(ReasonCode::LogProofInvalid) }, "{kind:?} {side} {time}");
         }
     }
@@ -321,14 +318,11 @@ fn older_log_entries_of_other_shapes() {
     // A log whose key is not valid yet.
     let mut root = world.trusted_root();
     root["tlogs"][1]["publicKey"]["validFor"]["start"] = "2026-02-02T00:00:00Z".into();
-    let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
     let stored = bundle_attachment(honest.bundle());
-    let Ok(Reading::Candidate(candidate)) = Candidate::read(&stored, &subject()) else { panic!("readable") };
     for (now, expected) in
         [("2026-02-01T23:59:59Z", Err(ReasonCode::LogProofInvalid)), ("2026-02-02T00:00:00Z", Ok(()))]
     {
-        let judged = candidate.verify_keyless(&root, None, clock::at(now)).map(|_| ()).map_err(|reason| reason.code);
-        assert_eq!(judged, expected, "{now}");
+        assert_eq!(judge_under(&root, &stored, clock::at(now)), expected, "{now}");
     }
 }
 
@@ -350,13 +344,10 @@ fn attack_15_an_unsigned_time_does_not_make_a_timestamp_a_promise() {
     let judge = |until: &str| {
         let mut root = world.trusted_root();
         root["tlogs"][0]["publicKey"]["validFor"]["end"] = until.into();
-        let root = TrustRoot::from_json(root.to_string().as_bytes(), Demands::default()).unwrap();
-        let trusted = TrustedKey { trust_root: Some(root.into()), ..TrustedKey::always(key.public_key().clone()) };
-        let stored = bundle_attachment(parts.bundle());
-        let Ok(Reading::Candidate(candidate)) = Candidate::read(&stored, &subject()) else { panic!("readable") };
-        candidate.verify(&trusted, clock::now()).map(|_| ()).map_err(|reason| reason.code)
+        let trusted = TrustedKey { trust_root: Some(root_of(&root)), ..TrustedKey::always(key.public_key().clone()) };
+        judge_by_key(&trusted, &bundle_attachment(parts.bundle()))
     };
-    assert_eq!(judge("2026-01-20T13:00:00Z"), Ok(()));
+    assert_eq!(judge("2026-01-20T13:00:00Z"), Ok(Some(signed())));
     assert_eq!(judge("2026-01-20T11:00:00Z"), Err(ReasonCode::LogProofInvalid));
 }
 
@@ -497,8 +488,7 @@ fn older_log_entries_of_keys() {
             log: LogProof::Promise,
             ..TrustedKey::always(key.public_key().clone())
         };
-        let Ok(Reading::Candidate(candidate)) = Candidate::read(&stored, &subject()) else { panic!("readable") };
-        candidate.verify(&trusted, clock::now()).map(|verified| verified.time()).map_err(|reason| reason.code)
+        judge_by_key(&trusted, &stored)
     };
     for certified in [false, true] {
         assert_eq!(judge(Kind::Intoto, &key, certified), Ok(Some(signed())));

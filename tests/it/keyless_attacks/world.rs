@@ -8,7 +8,7 @@ use attestry_core::{
     envelope::{EnvelopeJson, IN_TOTO, pae},
     statement::{Statement, StrongDigests},
     trust_root::{Demands, TrustRoot},
-    verify::{Candidate, Reading, SubjectDigests, Verified},
+    verify::{Candidate, Reading, SubjectDigests, TrustedKey, Verified},
 };
 use attestry_sign::SigningKey;
 use attestry_testkit::{
@@ -213,6 +213,29 @@ impl Parts {
                 .map(|der| json!({"SignedRFC3161Timestamp": STANDARD.encode(der)}).to_string()),
         }
     }
+}
+
+/// A trusted root as a test has changed it.
+pub(crate) fn root_of(json: &Value) -> Arc<TrustRoot> {
+    Arc::new(TrustRoot::from_json(json.to_string().as_bytes(), Demands::default()).unwrap())
+}
+
+/// The attachment, which can be read and is about our subject.
+pub(crate) fn candidate(attachment: &Attachment) -> Arc<Candidate> {
+    match Candidate::read(attachment, &subject()) {
+        Ok(Reading::Candidate(candidate)) => candidate,
+        other => panic!("readable: {other:?}"),
+    }
+}
+
+/// What it comes to by certificate, under another root than its world's.
+pub(crate) fn judge_under(root: &Value, attachment: &Attachment, now: Timestamp) -> Result<(), ReasonCode> {
+    candidate(attachment).verify_keyless(&root_of(root), None, now).map(|_| ()).map_err(|reason| reason.code)
+}
+
+/// The time that is proven of it, by a key.
+pub(crate) fn judge_by_key(trusted: &TrustedKey, attachment: &Attachment) -> Result<Option<Timestamp>, ReasonCode> {
+    candidate(attachment).verify(trusted, clock::now()).map(|v| v.time()).map_err(|reason| reason.code)
 }
 
 pub(crate) fn bundle_attachment(bytes: Vec<u8>) -> Attachment {

@@ -1,4 +1,4 @@
-//! Which log an entry is from, and whether that log still counted.
+//! Which log an entry is from, whether that log still counted, and what it proves of entries of older kinds.
 //!
 //! The library verifies a checkpoint by whichever log key of the trust root fits it, one that had ended included.
 

@@ -143,10 +143,7 @@ pub(super) fn bundle(
     key: Option<&PublicKey>,
 ) -> Result<Bundle, Refusal> {
     // The library would check these against the signature, which legacy envelopes are not stamped over.
-    let timestamps: &[String] = match content {
-        SignedContent::Envelope { legacy_json: Some(_), .. } => &[],
-        _ => &material.timestamps,
-    };
+    let timestamps: &[String] = if content.is_legacy_envelope() { &[] } else { &material.timestamps };
     let timestamps = timestamps.iter().map(|text| token(text).map(Rfc3161Timestamp::new)).collect::<Result<_, _>>()?;
     let signer = match key {
         Some(_) => VerificationMaterialContent::PublicKey(PublicKeyIdentifier::new("")),
