@@ -23,7 +23,7 @@ use attestry_testkit::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use world::{
-    ISSUER, MANIFEST, Parts, SUBJECT, V01, V02, World, attachment, bundle_attachment, candidate, issued, judge_by_key,
+    ISSUER, MANIFEST, Parts, SUBJECT, V01, V02, World, attachment, bundle_attachment, candidate, judge_by_key,
     judge_under, root_of, signed, statement,
 };
 
@@ -148,13 +148,7 @@ fn a_legacy_envelope_by_a_key_with_a_timestamp_alone() {
 fn attack_07_a_log_entry_of_something_else() {
     let mut world = World::new();
     let honest = world.honest();
-    let key = World::key("signer");
-    let other_statement = world.signed_by(&World::leaf(), &key, &statement(Digest::of("other")));
-    let other_key = world.signed_by(&World::leaf(), &World::key("other"), &statement(Digest::of(MANIFEST)));
-    // A second certificate for the same key and identity, and so with the very same signature.
-    let mut other_certificate = honest.clone();
-    other_certificate.leaf = world.ca.issue(&World::leaf().claim(11, "elsewhere"), key.public_key_der(), issued());
-    for foreign in [other_statement, other_key, other_certificate] {
+    for foreign in world.foreign(&honest) {
         let verifier = propose::Verifier::Certificate(&foreign.leaf);
         let entry = world.v1.append(&propose::dsse(&foreign.envelope, verifier), signed()).unwrap();
         world.refused(&Parts { entries: vec![entry.clone()], ..honest.clone() }, ReasonCode::LogEntryMismatch);
@@ -216,9 +210,7 @@ fn attack_08_proofs_that_do_not_prove() {
         assert_eq!(world.judge(&parts).map(|_| ()), Err(ReasonCode::LogProofInvalid), "{fault:?}");
     }
     // A log that the trust root does not name proves nothing, however good its proofs are.
-    let mut elsewhere = World::new();
-    elsewhere.v1 = RekorLog::new(Generation::V1, "https://rekor.elsewhere.test");
-    elsewhere.v2 = RekorLog::new(Generation::V2, "https://log.elsewhere.test");
+    let mut elsewhere = World::elsewhere();
     let world = World::new();
     world.refused(&elsewhere.honest(), ReasonCode::LogProofInvalid);
     world.refused(&elsewhere.honest_v2(), ReasonCode::LogProofInvalid);

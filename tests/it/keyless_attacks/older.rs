@@ -13,15 +13,15 @@ use attestry_sign::SigningKey;
 use attestry_testkit::{
     authorities::{
         CaFault, CertificateAuthority, CtLog, Leaf, LeafFault, TimestampFault,
-        log::{Generation, LogFault, RekorLog, propose},
+        log::{Generation, LogFault, propose},
     },
     clock,
 };
 use serde_json::{Value, json};
 
 use super::world::{
-    ISSUER, MANIFEST, Parts, SUBJECT, V01, V03, World, attachment, bundle_attachment, issued, judge_by_key,
-    judge_under, root_of, signed, statement,
+    ISSUER, MANIFEST, Parts, SUBJECT, V01, V03, World, attachment, bundle_attachment, judge_by_key, judge_under,
+    root_of, signed, statement,
 };
 
 /// The two kinds, each in the layout that it stands in.
@@ -133,12 +133,7 @@ fn attack_07_an_older_log_entry_of_something_else() {
     for kind in KINDS {
         let mut world = World::new();
         let honest = kind.honest(&mut world);
-        let key = World::key("signer");
-        let other_statement = world.signed_by(&World::leaf(), &key, &statement(Digest::of("other")));
-        let other_key = world.signed_by(&World::leaf(), &World::key("other"), &statement(Digest::of(MANIFEST)));
-        let mut other_certificate = honest.clone();
-        other_certificate.leaf = world.ca.issue(&World::leaf().claim(11, "elsewhere"), key.public_key_der(), issued());
-        for foreign in [other_statement, other_key, other_certificate] {
+        for foreign in world.foreign(&honest) {
             let foreign = kind.logged(&mut world, foreign, None, "2026-01-20T10:01:00Z");
             let mixed = Parts { entries: foreign.entries, ..honest.clone() };
             kind.refused(&world, &mixed, ReasonCode::LogEntryMismatch);
@@ -264,10 +259,7 @@ fn attack_08_older_proofs_that_do_not_prove() {
     }
     for kind in KINDS {
         // A log that the trust root does not name.
-        let mut elsewhere = World::new();
-        elsewhere.v1 = RekorLog::new(Generation::V1, "https://rekor.elsewhere.test");
-        elsewhere.v2 = RekorLog::new(Generation::V2, "https://log.elsewhere.test");
-        kind.refused(&World::new(), &kind.honest(&mut elsewhere), ReasonCode::LogProofInvalid);
+        kind.refused(&World::new(), &kind.honest(&mut World::elsewhere()), ReasonCode::LogProofInvalid);
         // Another log of the same root.
         let mut world = World::new();
         let mut parts = kind.honest(&mut world);

@@ -123,6 +123,27 @@ impl World {
         Parts { media_type: V03, material, entries: Vec::new(), timestamps: Vec::new(), envelope, leaf }
     }
 
+    /// Another instance, whose logs this one's trusted root does not name.
+    pub(crate) fn elsewhere() -> Self {
+        Self {
+            v1: RekorLog::new(Generation::V1, "https://rekor.elsewhere.test"),
+            v2: RekorLog::new(Generation::V2, "https://log.elsewhere.test"),
+            ..Self::new()
+        }
+    }
+
+    /// Three of which an entry must not stand for `honest`: another statement, another key, and another certificate for
+    /// the same key and identity, with the very same signature.
+    pub(crate) fn foreign(&self, honest: &Parts) -> [Parts; 3] {
+        let key = Self::key("signer");
+        let leaf = self.certificate(&Self::leaf().claim(11, "elsewhere"), &key);
+        [
+            self.signed_by(&Self::leaf(), &key, &statement(Digest::of("other"))),
+            self.signed_by(&Self::leaf(), &Self::key("other"), &statement(Digest::of(MANIFEST))),
+            Parts { leaf, ..honest.clone() },
+        ]
+    }
+
     pub(crate) fn root(&self) -> Arc<TrustRoot> {
         Arc::new(TrustRoot::from_json(self.trusted_root().to_string().as_bytes(), self.demands).unwrap())
     }
