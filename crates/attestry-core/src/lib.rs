@@ -13,7 +13,8 @@
 //!    signed by certificate, logged or timestamped on [`trust_root`] and [`identity`].
 //! 5. [`review`] and [`decision`]: what was judged and what was answered, as values that are stored.
 //! 6. [`reason`]: every stable code.
-//! 7. [`merkle`] and [`note`]: what the decision log's checkpoints are made of.
+//! 7. [`layer`]: what a layer of an image does to those below it.
+//! 8. [`merkle`] and [`note`]: what the decision log's checkpoints are made of.
 
 pub mod attachment;
 pub mod bundle;
@@ -24,6 +25,7 @@ pub mod digest;
 pub mod envelope;
 pub mod evidence;
 pub mod identity;
+pub mod layer;
 pub mod legacy;
 pub mod manifest;
 pub mod merkle;
