@@ -3,11 +3,17 @@
 //! Only what judging needs is kept. The identity of a document is the digest of its raw bytes, so nothing here is
 //! ever written back.
 
+mod config;
+
 use std::collections::BTreeMap;
 
+pub use config::ImageConfig;
 use serde::Deserialize;
 
-use crate::{Digest, strict_json, strict_json::StrictJsonError};
+use crate::{
+    Digest, strict_json,
+    strict_json::{Names, StrictJsonError},
+};
 
 /// OCI image manifest.
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -98,17 +104,35 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-/// What judging needs of an image's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageConfig {
-    /// What it runs on.
-    pub platform: Option<Platform>,
-    /// Digests of the uncompressed layers, lowest first.
-    pub diff_ids: Vec<Digest>,
-    /// `config.Labels`.
-    pub labels: BTreeMap<String, String>,
-}
-
+/// Members of a platform; those of a configuration begin with the same.
+const PLATFORM: Names = Names(&[
+    ("architecture", Names::NONE),
+    ("os", Names::NONE),
+    ("os.version", Names::NONE),
+    ("os.features", Names::NONE),
+    ("variant", Names::NONE),
+]);
+const DESCRIPTOR: Names = Names(&[
+    ("mediaType", Names::NONE),
+    ("digest", Names::NONE),
+    ("size", Names::NONE),
+    ("urls", Names::NONE),
+    ("annotations", Names::NONE),
+    ("data", Names::NONE),
+    ("artifactType", Names::NONE),
+    ("platform", &PLATFORM),
+]);
+/// Members of manifests and indexes as a node reads them.
+const MANIFEST: Names = Names(&[
+    ("schemaVersion", Names::NONE),
+    ("mediaType", Names::NONE),
+    ("artifactType", Names::NONE),
+    ("config", &DESCRIPTOR),
+    ("layers", &DESCRIPTOR),
+    ("manifests", &DESCRIPTOR),
+    ("subject", &DESCRIPTOR),
+    ("annotations", Names::NONE),
+]);
 /// Why a document is no manifest. The reason code is `registry-malformed`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -150,7 +174,7 @@ struct Wire {
 impl Manifest {
     /// Reads a document served with `media_type`.
     pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, ManifestError> {
-        let wire: Wire = strict_json::read(bytes)?;
+        let wire: Wire = strict_json::read_named(bytes, &MANIFEST)?;
         if let Some(inside) = &wire.media_type
             && inside != media_type
         {
@@ -193,42 +217,6 @@ impl Descriptor {
         let marked = (self.annotations.as_ref())
             .is_some_and(|a| a.get("vnd.docker.reference.type").is_some_and(|t| t == "attestation-manifest"));
         unknown && marked
-    }
-}
-
-impl ImageConfig {
-    /// Reads a configuration blob. Members of another type than expected are an error, absent ones are not.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        #[derive(Deserialize)]
-        struct Wire {
-            #[serde(default)]
-            architecture: String,
-            #[serde(default)]
-            os: String,
-            variant: Option<String>,
-            rootfs: Option<RootFs>,
-            config: Option<Inner>,
-        }
-        #[derive(Deserialize)]
-        struct RootFs {
-            diff_ids: Option<Vec<Digest>>,
-        }
-        #[derive(Deserialize)]
-        struct Inner {
-            #[serde(rename = "Labels")]
-            labels: Option<BTreeMap<String, String>>,
-        }
-        let wire: Wire = strict_json::read(bytes)?;
-        let platform = (!wire.os.is_empty() || !wire.architecture.is_empty()).then_some(Platform {
-            architecture: wire.architecture,
-            os: wire.os,
-            variant: wire.variant,
-        });
-        Ok(Self {
-            platform,
-            diff_ids: wire.rootfs.and_then(|r| r.diff_ids).unwrap_or_default(),
-            labels: wire.config.and_then(|c| c.labels).unwrap_or_default(),
-        })
     }
 }
 
@@ -279,6 +267,26 @@ mod tests {
         ] {
             assert!(Manifest::parse(media_type, text.as_bytes()).is_err(), "{media_type} {text}");
         }
+    }
+
+    #[test]
+    fn attack_27_a_manifest_that_a_node_reads_differently_is_refused() {
+        let d = descriptor();
+        let other = d.replace("digest", "Digest");
+        let platform = d.replace("}", r#","platform":{"OS":"linux"}}"#);
+        for (media_type, text) in [
+            (OCI_MANIFEST, format!(r#"{{"config":{d},"layers":[{d}],"Layers":[]}}"#)),
+            (OCI_MANIFEST, format!(r#"{{"config":{d},"layer\u017f":[]}}"#)),
+            (OCI_MANIFEST, format!(r#"{{"config":{d},"CONFIG":{d},"layers":[]}}"#)),
+            (DOCKER_MANIFEST, format!(r#"{{"config":{d},"layers":[{other}]}}"#)),
+            (OCI_INDEX, format!(r#"{{"manifests":[{d}],"Manifests":[]}}"#)),
+            (OCI_INDEX, format!(r#"{{"manifests":[{platform}]}}"#)),
+        ] {
+            let read = Manifest::parse(media_type, text.as_bytes());
+            assert!(matches!(read, Err(ManifestError::Json(_))), "{media_type} {text}: {read:?}");
+        }
+        let annotated = r#"{"manifests":[],"annotations":{"a":"1","A":"2","Layers":"3"}}"#;
+        assert!(Manifest::parse(OCI_INDEX, annotated.as_bytes()).is_ok());
     }
 
     #[test]
@@ -342,25 +350,5 @@ mod tests {
             assert_eq!(image.artifact_type.as_deref(), expected);
             assert!(image.layers.is_empty());
         }
-    }
-
-    #[test]
-    fn configurations_name_a_platform_if_they_say_anything_of_it() {
-        for (text, platform) in [
-            (r#"{"os":"linux","architecture":"arm64","variant":"v8"}"#, Some("linux/arm64/v8")),
-            (r#"{"os":"linux","architecture":"amd64","variant":""}"#, Some("linux/amd64")),
-            (r#"{"os":"linux","architecture":"amd64"}"#, Some("linux/amd64")),
-            (r#"{"os":"linux"}"#, Some("linux/")),
-            (r#"{"architecture":"amd64"}"#, Some("/amd64")),
-            ("{}", None),
-        ] {
-            let found = ImageConfig::parse(text.as_bytes()).map(|config| config.platform.map(|p| p.to_string()));
-            assert_eq!(found, Ok(platform.map(str::to_owned)), "{text}");
-        }
-        let digest = Digest::of("layer");
-        let text = format!(r#"{{"rootfs":{{"diff_ids":["{digest}"]}},"config":{{"Labels":{{"a":"b"}}}}}}"#);
-        let config = ImageConfig::parse(text.as_bytes()).expect("test data");
-        assert_eq!((config.diff_ids, config.labels), (vec![digest], [("a".to_owned(), "b".to_owned())].into()));
-        assert!(ImageConfig::parse(br#"{"os":1}"#).is_err());
     }
 }

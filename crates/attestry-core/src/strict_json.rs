@@ -26,9 +26,36 @@ impl StrictJsonError {
     }
 }
 
+/// Members of a document that are read elsewhere by a parser that ignores the case of names, as Go's does: each with
+/// the members below it, through lists. Anything else may stand beside them.
+#[derive(Debug)]
+pub struct Names(pub &'static [(&'static str, &'static Names)]);
+
+impl Names {
+    /// Nothing below is read by name: a text, or a map whose names mean only themselves.
+    pub const NONE: &'static Self = &Self(&[]);
+
+    /// What is read below `name`; an error for a name that such a parser would take for another.
+    fn below(&self, name: &str) -> Result<&'static Self, &'static str> {
+        let Self(known) = self;
+        match known.iter().find(|(exact, _)| *exact == name) {
+            Some((_, below)) => Ok(below),
+            None => match known.iter().find(|(exact, _)| fold(exact) == fold(name)) {
+                Some((exact, _)) => Err(exact),
+                None => Ok(Self::NONE),
+            },
+        }
+    }
+}
+
+/// A name without its case. Both ways, since two letters of other scripts become `s` and `k` in one of them only.
+fn fold(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
+}
+
 /// Checks `bytes` and returns nothing: for documents that are read by a typed parser afterwards.
 pub fn check(bytes: &[u8]) -> Result<(), StrictJsonError> {
-    run(bytes, Check { depth: 0, nodes: &mut 0 }).map(|_| ())
+    run(bytes, Names::NONE).map(|_| ())
 }
 
 /// Checks `bytes` and returns the value.
@@ -38,11 +65,20 @@ pub fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
 
 /// Checks `bytes` and reads them as `T`.
 pub fn read<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StrictJsonError> {
-    let text = run(bytes, Check { depth: 0, nodes: &mut 0 })?;
+    read_named(bytes, Names::NONE)
+}
+
+/// As [`read`], and refuses a member that differs from one of `names` in case alone: `Layers` beside `layers` is a
+/// second meaning for a node, whose parser takes either, while here it would be a member that nobody reads.
+pub fn read_named<'a, T: serde::Deserialize<'a>>(
+    bytes: &'a [u8],
+    names: &'static Names,
+) -> Result<T, StrictJsonError> {
+    let text = run(bytes, names)?;
     serde_json::from_str(text).map_err(|error| StrictJsonError(error.to_string()))
 }
 
-fn run<'a>(bytes: &'a [u8], seed: Check<'_>) -> Result<&'a str, StrictJsonError> {
+fn run<'a>(bytes: &'a [u8], names: &'static Names) -> Result<&'a str, StrictJsonError> {
     // serde_json accepts lone surrogate escapes as bytes and checks strings lazily; the whole text first.
     let text = std::str::from_utf8(bytes).map_err(|_| StrictJsonError("the text is not valid UTF-8".to_owned()))?;
     if text.starts_with('\u{feff}') {
@@ -50,7 +86,7 @@ fn run<'a>(bytes: &'a [u8], seed: Check<'_>) -> Result<&'a str, StrictJsonError>
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let failed = |error: serde_json::Error| StrictJsonError(error.to_string());
-    seed.deserialize(&mut deserializer).map_err(failed)?;
+    Check { depth: 0, nodes: &mut 0, names }.deserialize(&mut deserializer).map_err(failed)?;
     deserializer.end().map_err(failed)?;
     Ok(text)
 }
@@ -59,14 +95,15 @@ fn run<'a>(bytes: &'a [u8], seed: Check<'_>) -> Result<&'a str, StrictJsonError>
 struct Check<'n> {
     depth: usize,
     nodes: &'n mut usize,
+    names: &'static Names,
 }
 
 impl Check<'_> {
-    fn deeper<E: de::Error>(&mut self) -> Result<Check<'_>, E> {
+    fn deeper<E: de::Error>(&mut self, names: &'static Names) -> Result<Check<'_>, E> {
         if self.depth >= MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
         }
-        Ok(Check { depth: self.depth + 1, nodes: self.nodes })
+        Ok(Check { depth: self.depth + 1, nodes: self.nodes, names })
     }
 }
 
@@ -114,14 +151,18 @@ impl<'de> Visitor<'de> for Check<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(self.deeper()?)?.is_some() {}
+        while seq.next_element_seed(self.deeper(self.names)?)?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let mut names = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
-            map.next_value_seed(self.deeper()?)?;
+            let below = self.names.below(&name).map_err(|exact| {
+                let name = crate::reason::clean(&name, 64);
+                de::Error::custom(format_args!("the member {name:?} would be read as {exact:?} by some and not by others"))
+            })?;
+            map.next_value_seed(self.deeper(below)?)?;
             if names.contains(&name) {
                 return Err(de::Error::custom(format_args!(
                     "the member {:?} stands twice",
@@ -160,6 +201,31 @@ mod tests {
             assert_eq!(check(text.as_bytes()).is_err(), refused, "{:?}", &text[..text.len().min(40)]);
         }
         assert!(check(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn attack_27_names_that_differ_in_case_alone_are_refused_where_they_mean_something() {
+        const INNER: Names = Names(&[("diff_ids", Names::NONE), ("keys", Names::NONE)]);
+        const NAMES: Names = Names(&[("layers", Names::NONE), ("rootfs", &INNER), ("Labels", Names::NONE)]);
+        for (text, refused) in [
+            (r#"{"layers":[],"rootfs":{"diff_ids":[],"type":1},"Labels":{"a":1,"A":2}}"#, false),
+            (r#"{"Layers":[]}"#, true),
+            (r#"{"layers":[],"LAYERS":[]}"#, true),
+            (r#"{"layer\u017f":[]}"#, true),
+            (r#"{"rootfs":{"\u212aeys":[]}}"#, true),
+            (r#"{"rootfs":{"Diff_IDs":[]}}"#, true),
+            (r#"{"rootfs":[{"diff_ids":[]},{"diff_IDs":[]}]}"#, true),
+            (r#"{"labels":{}}"#, true),
+            // Only where it is read, and only what is the same name.
+            (r#"{"other":{"Layers":[]},"Diff_IDs":1,"Labels":{"layers":1,"Layers":2}}"#, false),
+            (r#"{"layer":[],"layerss":[]}"#, false),
+        ] {
+            let read = read_named::<Value>(text.as_bytes(), &NAMES);
+            assert_eq!(read.is_err(), refused, "{text}: {read:?}");
+            assert!(check(text.as_bytes()).is_ok(), "{text}");
+        }
+        let told = read_named::<Value>(br#"{"Layers":[]}"#, &NAMES).map_err(|error| error.to_string());
+        assert!(told.is_err_and(|text| text.contains(r#"the member "Layers" would be read as "layers""#)));
     }
 
     #[test]
