@@ -70,10 +70,7 @@ pub fn read<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StrictJ
 
 /// As [`read`], and refuses a member that differs from one of `names` in case alone: `Layers` beside `layers` is a
 /// second meaning for a node, whose parser takes either, while here it would be a member that nobody reads.
-pub fn read_named<'a, T: serde::Deserialize<'a>>(
-    bytes: &'a [u8],
-    names: &'static Names,
-) -> Result<T, StrictJsonError> {
+pub fn read_named<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], names: &'static Names) -> Result<T, StrictJsonError> {
     let text = run(bytes, names)?;
     serde_json::from_str(text).map_err(|error| StrictJsonError(error.to_string()))
 }
@@ -160,7 +157,9 @@ impl<'de> Visitor<'de> for Check<'_> {
         while let Some(name) = map.next_key::<String>()? {
             let below = self.names.below(&name).map_err(|exact| {
                 let name = crate::reason::clean(&name, 64);
-                de::Error::custom(format_args!("the member {name:?} would be read as {exact:?} by some and not by others"))
+                de::Error::custom(format_args!(
+                    "the member {name:?} would be read as {exact:?} by some and not by others"
+                ))
             })?;
             map.next_value_seed(self.deeper(below)?)?;
             if names.contains(&name) {

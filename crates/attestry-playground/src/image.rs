@@ -224,6 +224,7 @@ pub struct ImageBuilder {
     diff_ids: Option<Vec<Digest>>,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
+    config: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Clone)]
@@ -272,6 +273,13 @@ impl ImageBuilder {
     #[must_use]
     pub fn label(mut self, name: &str, value: &str) -> Self {
         self.labels.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets a member of the configuration's `config`, such as `User`; also one that no build tool writes.
+    #[must_use]
+    pub fn config(mut self, name: &str, value: Value) -> Self {
+        self.config.insert(name.to_owned(), value);
         self
     }
 
@@ -332,6 +340,9 @@ impl ImageBuilder {
         let mut config = platform_json(platform);
         config["created"] = CREATED.into();
         config["config"] = json!({ "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Labels": labels });
+        for (name, value) in &self.config {
+            config["config"][name] = value.clone();
+        }
         config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
         config["history"] = history.into();
         let config = Bytes::from(canonical::to_vec(&config));

@@ -1,17 +1,22 @@
-//! Conditions: CEL expressions over a verified statement, with every step paid for.
+//! Conditions: CEL expressions over a verified statement or an image's configuration, with every step paid for.
 //!
-//! The `cel` crate parses; evaluation is ours. A policy's author is trusted, but the statement that a condition runs
+//! The `cel` crate parses; evaluation is ours. A policy's author is trusted, but the document that a condition runs
 //! over is not, and an evaluator without a budget can be held up for minutes by one nested `all()` (attack 39). So
 //! source, nesting, operators, predicate and steps have bounds, a step is charged for each operation and for the
 //! bytes that it touches, and what runs out is an error, never a pass.
 //!
-//! The language is the standard one without types, `bytes`, optional syntax and the clock. Variables:
+//! The language is the standard one without types, `bytes`, optional syntax and the clock. Variables over a statement:
 //!
 //! - `predicate`: the statement's predicate;
 //! - `statement`: `predicateType`, `subject` and `predicate`;
 //! - `sbom`: `packages`, each with `name` and, where the document states them, `version`, `purl`, `licence`; an
 //!   error for a predicate that is neither SPDX nor CycloneDX;
 //! - `image`: `reference`, `digest`, `annotations` of its manifest, `labels` of its configuration.
+//!
+//! Over a configuration:
+//!
+//! - `config`: the member `config` of the configuration, see [`ImageConfig::execution`];
+//! - `image`, as above.
 
 mod bounds;
 mod compile;
@@ -22,16 +27,16 @@ mod value;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use attestry_core::{Reason, ReasonCode, statement::Statement};
+use attestry_core::{Reason, ReasonCode, manifest::ImageConfig, statement::Statement};
 use serde_json::Value as Json;
 
 /// Bytes of a condition's source.
 pub const MAX_SOURCE: usize = 4 << 10;
 /// Steps of one evaluation.
 pub const MAX_STEPS: u64 = 100_000;
-/// Bytes of a predicate that a condition may look at.
+/// Bytes of a predicate or configuration that a condition may look at.
 pub const MAX_PREDICATE: usize = 2 << 20;
-/// Values in a predicate that a condition may look at.
+/// Values in a predicate or configuration that a condition may look at.
 pub const MAX_NODES: usize = 100_000;
 
 /// A compiled condition.
@@ -120,10 +125,23 @@ pub struct ImageFacts {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What a condition is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope {
+    /// A verified statement.
+    Statement,
+    /// The configuration of an image.
+    Config,
+}
+
 impl Condition {
     /// Compiles a condition. Needs no more than 1 MiB of stack, whatever the source.
-    pub fn compile(source: &str) -> Result<Self, ConditionError> {
-        let (root, roots) = compile::compile(source)?;
+    pub fn compile(source: &str, scope: Scope) -> Result<Self, ConditionError> {
+        let variables = match scope {
+            Scope::Statement => node::Root::OF_STATEMENT,
+            Scope::Config => node::Root::OF_CONFIG,
+        };
+        let (root, roots) = compile::compile(source, variables)?;
         Ok(Self { source: source.to_owned(), root: Arc::new(root), roots })
     }
 
@@ -137,32 +155,50 @@ impl Condition {
         self.roots.contains(&node::Root::Image)
     }
 
-    /// Whether the condition holds. `Ok(())` is a pass; everything else is a reason: `condition-false`, or
-    /// `condition-failed` for an error, a predicate above the bounds and an exhausted budget.
+    /// Whether the condition holds of a statement. `Ok(())` is a pass; everything else is a reason: `condition-false`,
+    /// or `condition-failed` for an error, a predicate above the bounds and an exhausted budget.
     pub fn check(&self, statement: &Statement, image: &ImageFacts) -> Result<(), Reason> {
-        let failed = |why: &str| {
-            Reason::new(ReasonCode::ConditionFailed, format!("the condition could not be computed: {why}"))
-                .with("condition", &self.source)
-        };
         let raw = statement.predicate.get();
         if raw.len() > MAX_PREDICATE {
-            return Err(failed(&format!("the predicate is larger than {} MiB", MAX_PREDICATE >> 20)));
+            return Err(self.failed(&format!("the predicate is larger than {} MiB", MAX_PREDICATE >> 20)));
         }
         // The payload passed the strict check before it was verified: no duplicates, bounded depth.
-        let predicate: Json = serde_json::from_str(raw).map_err(|error| failed(&error.to_string()))?;
-        if count(&predicate, 0) > MAX_NODES {
-            return Err(failed("the predicate holds more than 100000 values"));
+        let predicate: Json = serde_json::from_str(raw).map_err(|error| self.failed(&error.to_string()))?;
+        let mut budget = self.budget("the predicate", &predicate)?;
+        let uses_sbom = self.roots.contains(&node::Root::Sbom);
+        let facts = eval::Facts::of_statement(statement, &predicate, image, uses_sbom, &mut budget);
+        self.evaluate(&facts, &mut budget)
+    }
+
+    /// Whether the condition holds of an image's configuration, as [`Self::check`] says it of a statement.
+    pub fn check_config(&self, config: &ImageConfig, image: &ImageFacts) -> Result<(), Reason> {
+        let execution = config.execution().map_err(|error| self.failed(&error.to_string()))?;
+        let execution = Json::Object(execution);
+        let mut budget = self.budget("the configuration", &execution)?;
+        self.evaluate(&eval::Facts::of_config(&execution, image), &mut budget)
+    }
+
+    fn budget(&self, what: &str, document: &Json) -> Result<eval::Budget, Reason> {
+        if count(document, 0) > MAX_NODES {
+            return Err(self.failed(&format!("{what} holds more than {MAX_NODES} values")));
         }
-        let mut budget = eval::Budget::new(MAX_STEPS);
-        let facts = eval::Facts::new(statement, &predicate, image, self.roots.contains(&node::Root::Sbom), &mut budget);
-        match eval::run(&self.root, &facts, &mut budget) {
+        Ok(eval::Budget::new(MAX_STEPS))
+    }
+
+    fn evaluate(&self, facts: &eval::Facts<'_>, budget: &mut eval::Budget) -> Result<(), Reason> {
+        match eval::run(&self.root, facts, budget) {
             Ok(true) => Ok(()),
             Ok(false) => {
                 Err(Reason::new(ReasonCode::ConditionFalse, format!("the condition is false: {}", self.source))
                     .with("condition", &self.source))
             }
-            Err(error) => Err(failed(&error.to_string())),
+            Err(error) => Err(self.failed(&error.to_string())),
         }
+    }
+
+    fn failed(&self, why: &str) -> Reason {
+        Reason::new(ReasonCode::ConditionFailed, format!("the condition could not be computed: {why}"))
+            .with("condition", &self.source)
     }
 }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use authority::{AuthoritySpec, KeySpec, KeylessSpec, LogDemand, PublicGood, TransparencyLog, TrustRootSpec};
 pub use catalog::{BaseCatalogSpec, BaseSpec, BuildSpec, OwnerSpec, PlatformSpec, Status};
 pub use policy::{
-    AttestationSpec, BaseImageSpec, BaseProof, ImagePolicySpec, MatchSpec, NamespacesSpec, PlatformRule,
+    AttestationSpec, BaseImageSpec, BaseProof, ConfigSpec, ImagePolicySpec, MatchSpec, NamespacesSpec, PlatformRule,
     ProvenanceSpec, RepositoryRule, RequirementSpec, SignatureSpec,
 };
 pub use revocation::{IdentitySpec, RevocationEntrySpec, RevocationSpec};

@@ -6,6 +6,7 @@
 
 mod attested;
 mod facts;
+mod image;
 mod judgement;
 mod platforms;
 mod provenance;
@@ -14,7 +15,6 @@ use std::ops::Deref;
 
 use attestry_core::{
     Digest, Evidence, Need, Needs, Reason, ReasonCode, Repository, Review, Timestamp, Verdict,
-    manifest::Manifest,
     review::{Outcome, PolicyReview, Proof, RequirementReview, ReviewedSubject},
 };
 
@@ -23,8 +23,7 @@ use judgement::{Judgement, earlier};
 use platforms::{Children, Runnable, Shape, shape};
 
 use crate::{
-    base::ImageLayers,
-    compile::{BaseImage, Matches, Namespace, Policy, PolicySet, Requirement, RequirementKind, Revoked},
+    compile::{Matches, Namespace, Policy, PolicySet, Requirement, RequirementKind, Revoked},
     document::PlatformRule,
 };
 
@@ -301,7 +300,12 @@ impl Judge<'_> {
             RequirementKind::Signature(signature) => Want::from(signature),
             RequirementKind::Attestation(attestation) => Want::from(attestation),
             RequirementKind::Provenance(provenance) => Want::from(provenance),
-            RequirementKind::BaseImage(base) => return self.base_image(base, digest, evidence),
+            RequirementKind::BaseImage(base) => {
+                return every_image(evidence, digest, |digest| image::base(base, evidence, digest, self.now));
+            }
+            RequirementKind::Config(condition) => {
+                return every_image(evidence, digest, |digest| image::config(condition, evidence, digest));
+            }
             RequirementKind::Digests(listed) => {
                 let judge = |digest: Digest| match listed.contains(&digest) {
                     true => Judgement::met(vec![listed_proof(digest)], None),
@@ -318,46 +322,16 @@ impl Judge<'_> {
         let mut attested = Attested { set: self.set, now: self.now, evidence, memo: &mut *self.memo };
         by_platform(policy.platforms, digest, evidence, |digest| attested.judge(digest, &want, place))
     }
+}
 
-    /// A base is a property of each platform's layers, so every platform is judged whatever `platforms` says.
-    fn base_image(&self, base: &BaseImage, digest: Digest, evidence: &Evidence) -> Judgement {
-        by_platform(PlatformRule::EveryPlatform, digest, evidence, |digest| {
-            self.base_of_platform(base, digest, evidence).unwrap_or_else(|unknown| unknown)
-        })
-    }
-
-    fn base_of_platform(&self, base: &BaseImage, digest: Digest, evidence: &Evidence) -> Result<Judgement, Judgement> {
-        let manifest = match platforms::manifest(evidence, digest)? {
-            Manifest::Image(manifest) => manifest,
-            Manifest::Index(_) => {
-                let message = format!("{digest} is an index where the manifest of one platform belongs");
-                return Ok(Judgement::unmet_because(Reason::new(ReasonCode::BaseUnknown, message)));
-            }
-        };
-        let config = facts::config(evidence, &manifest.config)?;
-        let layers: Vec<Digest> = manifest.layers.iter().map(|layer| layer.digest).collect();
-        let claimed_base = manifest.annotations.get("org.opencontainers.image.base.digest").map(String::as_str);
-        let image = ImageLayers { digest, layers: &layers, diff_ids: &config.diff_ids, claimed_base };
-        let assessment = base.assess(image, self.now);
-        Ok(match (assessment.reason, assessment.found) {
-            (Some(reason), _) => Judgement::unmet_because(reason),
-            (None, Some(found)) => {
-                let details = [
-                    ("base", found.base.name.clone()),
-                    ("build", found.build.added_at.to_string()),
-                    ("catalog", found.catalog.name.clone()),
-                    ("owner", found.base.owner.clone()),
-                ];
-                let details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-                let proof = Proof { subject: Some(digest), details, ..Proof::default() };
-                Judgement::met(vec![proof], assessment.valid_until)
-            }
-            (None, None) => Judgement::unmet_because(Reason::new(
-                ReasonCode::BaseUnknown,
-                format!("{digest} stands on no known base"),
-            )),
-        })
-    }
+/// Layers and configuration are each platform's own, so every one of them is judged, whatever the policy's `platforms`
+/// says.
+fn every_image(
+    evidence: &Evidence,
+    digest: Digest,
+    judge: impl Fn(Digest) -> Result<Judgement, Judgement>,
+) -> Judgement {
+    by_platform(PlatformRule::EveryPlatform, digest, evidence, |digest| judge(digest).unwrap_or_else(|unknown| unknown))
 }
 
 /// Judges the subject itself, each runnable child of an index, or either, as the rule says.

@@ -19,9 +19,9 @@ use super::{
 };
 use crate::{
     base::Catalog,
-    condition::Condition,
+    condition::{Condition, Scope},
     document::{
-        AttestationSpec, BaseImageSpec, BaseProof, ImagePolicySpec, MatchSpec, PatternSpec, PlatformRule,
+        AttestationSpec, BaseImageSpec, BaseProof, ConfigSpec, ImagePolicySpec, MatchSpec, PatternSpec, PlatformRule,
         ProvenanceSpec, RepositoryRule, RequirementSpec, SignatureSpec, Status,
     },
     error::suggest,
@@ -151,6 +151,8 @@ pub enum RequirementKind {
     Provenance(Provenance),
     /// It stands on a trusted base.
     BaseImage(BaseImage),
+    /// Its configuration meets a condition.
+    Config(Condition),
     /// Its digest is listed. Never empty.
     Digests(BTreeSet<Digest>),
     /// At least one must be met. Never empty, and never holds another `AnyOf`.
@@ -165,6 +167,7 @@ impl RequirementKind {
             Self::Attestation(_) => "attestation",
             Self::Provenance(_) => "provenance",
             Self::BaseImage(_) => "baseImage",
+            Self::Config(_) => "config",
             Self::Digests(_) => "digests",
             Self::AnyOf(_) => "anyOf",
         }
@@ -176,7 +179,7 @@ impl RequirementKind {
             Self::Signature(signature) => &signature.authorities,
             Self::Attestation(attestation) => &attestation.authorities,
             Self::Provenance(provenance) => &provenance.authorities,
-            Self::BaseImage(_) | Self::Digests(_) | Self::AnyOf(_) => &[],
+            Self::BaseImage(_) | Self::Config(_) | Self::Digests(_) | Self::AnyOf(_) => &[],
         }
     }
 }
@@ -384,7 +387,7 @@ impl Compiler {
 
     fn requirement(&mut self, spec: &RequirementSpec, known: &Known<'_>, at: &At<'_>) -> Option<RequirementKind> {
         if count_kinds(spec) != 1 {
-            let kinds = "signature, attestation, provenance, baseImage, digests and anyOf";
+            let kinds = "signature, attestation, provenance, baseImage, config, digests and anyOf";
             self.push(at.problem(format!("exactly one of {kinds} is needed")));
             return None;
         }
@@ -399,6 +402,10 @@ impl Compiler {
         }
         if let Some(spec) = &spec.base_image {
             return self.base_image(spec, known, &at.field("baseImage"));
+        }
+        if let Some(ConfigSpec { condition }) = &spec.config {
+            let at = at.field("config").field("condition");
+            return self.condition(condition, Scope::Config, &at).map(RequirementKind::Config);
         }
         spec.digests.as_ref().map(|digests| self.digests(digests, &at.field("digests")))
     }
@@ -443,24 +450,23 @@ impl Compiler {
         if spec.types.is_empty() && spec.predicate_types.is_empty() {
             self.push(at.problem("no predicate type is named").hint("add types: [spdx, cyclonedx], or predicateTypes"));
         }
-        let condition = match &spec.condition {
-            None => None,
-            Some(source) => {
-                let at = at.field("condition");
-                let compiled = Condition::compile(source).map_err(|error| {
-                    let mut problem = at.problem(error.to_string());
-                    problem.hint = error.hint();
-                    problem
-                });
-                self.take(compiled)
-            }
-        };
+        let condition = (spec.condition.as_ref())
+            .and_then(|source| self.condition(source, Scope::Statement, &at.field("condition")));
         Some(RequirementKind::Attestation(Attestation {
             types: PredicateTypes { formats, uris: spec.predicate_types.clone() },
             authorities: self.names(&spec.authorities, known.authorities, "Authority", &at.field("authorities")),
             max_age: self.duration(spec.max_age.as_ref(), &at.field("maxAge")),
             condition,
         }))
+    }
+
+    fn condition(&mut self, source: &str, scope: Scope, at: &At<'_>) -> Option<Condition> {
+        let compiled = Condition::compile(source, scope).map_err(|error| {
+            let mut problem = at.problem(error.to_string());
+            problem.hint = error.hint();
+            problem
+        });
+        self.take(compiled)
     }
 
     fn provenance(&mut self, spec: &ProvenanceSpec, known: &Known<'_>, at: &At<'_>) -> Option<RequirementKind> {
@@ -525,6 +531,7 @@ fn count_kinds(spec: &RequirementSpec) -> usize {
         spec.attestation.is_some(),
         spec.provenance.is_some(),
         spec.base_image.is_some(),
+        spec.config.is_some(),
         spec.digests.is_some(),
         spec.any_of.is_some(),
     ]

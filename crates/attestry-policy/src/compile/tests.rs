@@ -45,7 +45,7 @@ fn the_reference_example_loads() {
     let [production] = set.policies() else { panic!("one policy") };
     assert_eq!(production.mode, Mode::Enforce);
     let kinds: Vec<&str> = production.require.iter().map(|requirement| requirement.kind.as_str()).collect();
-    assert_eq!(kinds, ["signature", "provenance", "attestation", "baseImage", "anyOf"]);
+    assert_eq!(kinds, ["signature", "provenance", "attestation", "baseImage", "config", "anyOf"]);
     let key = set.authorities()["release-ci"].key().unwrap();
     assert_eq!(key.key_id.to_string(), "sha256:8443695a19a0505fe7e86fdc7b21a86d23e1aa2f112cc78d1ff830b7f106de5f");
     assert_eq!(key.trust_root.as_ref().unwrap().name, "internal");
@@ -541,8 +541,23 @@ fn a_requirement_is_of_one_kind() {
     ]);
     let said = said.unwrap_err().to_string();
     assert!(said.contains("exactly one of signature"), "{said}");
+    let said =
+        load(&[policy("p", &format!("[{{name: r, config: {{condition: \"true\"}}, digests: [\"{DIGEST}\"]}}]"))]);
+    assert!(said.unwrap_err().to_string().contains("exactly one of signature"));
     let said = load(&[policy("p", &format!("[{{name: r, anyOf: [{{name: s, anyOf: [{one}]}}]}}]"))]);
     assert!(said.unwrap_err().to_string().contains("anyOf cannot hold another anyOf"));
+}
+
+#[test]
+fn a_condition_over_the_configuration_is_compiled_when_the_policy_is_loaded() {
+    let config = |text: &str| load(&[policy("p", &format!("[{{name: r, config: {text}}}]"))]);
+    let set = config("{condition: \"config.User != ''\"}").unwrap();
+    let RequirementKind::Config(condition) = &set.policies()[0].require[0].kind else { panic!("a config") };
+    assert_eq!(condition.source(), "config.User != ''");
+    assert_eq!(set.policies()[0].require[0].kind.as_str(), "config");
+    let said = config("{condition: \"predicate.User != ''\"}").unwrap_err().to_string();
+    assert!(said.contains("there is no variable \"predicate\""), "{said}");
+    assert!(config("{condition: \"\"}").is_err() && config("{}").is_err());
 }
 
 #[test]

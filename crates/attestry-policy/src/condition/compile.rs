@@ -19,8 +19,11 @@ const MAX_DEPTH: usize = 64;
 /// Compiled bytes of one pattern, so that a pattern costs little for each byte that it looks at.
 const MAX_PATTERN: usize = 64 << 10;
 
-/// Compiles a condition, and says which variables it looks at.
-pub(super) fn compile(source: &str) -> Result<(Node, Vec<Root>), ConditionError> {
+/// Compiles a condition over these variables, and says which of them it looks at.
+pub(super) fn compile(
+    source: &str,
+    variables: &'static [(&'static str, Root)],
+) -> Result<(Node, Vec<Root>), ConditionError> {
     bounds::check(source)?;
     let parser = PrattParser::new()
         .max_recursion_depth(bounds::MAX_BRACKETS)
@@ -39,7 +42,7 @@ pub(super) fn compile(source: &str) -> Result<(Node, Vec<Root>), ConditionError>
         let message = attestry_core::reason::clean(message.trim_start_matches("Syntax error: "), 200);
         ConditionError::Syntax { line: number(place.0).max(1), column: number(place.1).max(1), message }
     })?;
-    let mut compiler = Compiler { locals: Vec::new(), roots: Vec::new(), depth: 0 };
+    let mut compiler = Compiler { variables, locals: Vec::new(), roots: Vec::new(), depth: 0 };
     let root = compiler.node(&tree)?;
     match root.certainly_not_bool() {
         Some(what) => Err(ConditionError::NotBool(what)),
@@ -48,6 +51,7 @@ pub(super) fn compile(source: &str) -> Result<(Node, Vec<Root>), ConditionError>
 }
 
 struct Compiler {
+    variables: &'static [(&'static str, Root)],
     /// Variables of the macros around the current place, outermost first.
     locals: Vec<String>,
     roots: Vec<Root>,
@@ -104,8 +108,8 @@ impl Compiler {
         if let Some(index) = self.locals.iter().rposition(|local| local == name) {
             return Ok(Node::Local(index));
         }
-        let Some((_, root)) = Root::ALL.into_iter().find(|(known, _)| *known == name) else {
-            let known = Root::ALL.iter().map(|(name, _)| *name).chain(self.locals.iter().map(String::as_str));
+        let Some((_, root)) = self.variables.iter().copied().find(|(known, _)| *known == name) else {
+            let known = self.variables.iter().map(|(name, _)| *name).chain(self.locals.iter().map(String::as_str));
             return Err(ConditionError::UnknownVariable { name: name.to_owned(), hint: suggest(name, known) });
         };
         if !self.roots.contains(&root) {

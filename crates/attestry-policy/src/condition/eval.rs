@@ -63,15 +63,18 @@ impl fmt::Display for Failure {
 
 /// The documents that variables stand for.
 pub(super) struct Facts<'a> {
-    predicate: &'a Json,
-    predicate_type: Json,
-    subjects: Json,
-    sbom: Result<Json, Failure>,
+    over: Over<'a>,
     image: Json,
 }
 
+/// What a condition runs over.
+enum Over<'a> {
+    Statement { predicate: &'a Json, predicate_type: Json, subjects: Json, sbom: Result<Json, Failure> },
+    Config(&'a Json),
+}
+
 impl<'a> Facts<'a> {
-    pub(super) fn new(
+    pub(super) fn of_statement(
         statement: &Statement,
         predicate: &'a Json,
         image: &ImageFacts,
@@ -82,37 +85,40 @@ impl<'a> Facts<'a> {
             true => sbom::packages(&statement.predicate_type, predicate, budget),
             false => Err(Failure::other("sbom is not used")),
         };
-        Self {
-            predicate,
-            predicate_type: json!(statement.predicate_type),
-            subjects: json!(statement.subjects),
-            sbom,
-            image: json!({
-                "reference": image.reference,
-                "digest": image.digest,
-                "annotations": image.annotations,
-                "labels": image.labels,
-            }),
-        }
+        let (predicate_type, subjects) = (json!(statement.predicate_type), json!(statement.subjects));
+        Self { over: Over::Statement { predicate, predicate_type, subjects, sbom }, image: of_image(image) }
+    }
+
+    /// `config` is the member of this name, with all its parts.
+    pub(super) fn of_config(config: &'a Json, image: &ImageFacts) -> Self {
+        Self { over: Over::Config(config), image: of_image(image) }
     }
 
     fn root(&self, root: Root) -> Result<Value<'_>, Failure> {
-        match root {
-            Root::Predicate => Ok(Value::of_json(self.predicate)),
-            Root::Image => Ok(Value::of_json(&self.image)),
-            Root::Sbom => self.sbom.as_ref().map(Value::of_json).map_err(Failure::clone),
-            Root::Statement => {
-                let members = [
-                    ("predicateType", &self.predicate_type),
-                    ("subject", &self.subjects),
-                    ("predicate", self.predicate),
-                ];
+        match (root, &self.over) {
+            (Root::Image, _) => Ok(Value::of_json(&self.image)),
+            (Root::Config, Over::Config(config)) => Ok(Value::of_json(config)),
+            (Root::Predicate, Over::Statement { predicate, .. }) => Ok(Value::of_json(predicate)),
+            (Root::Sbom, Over::Statement { sbom, .. }) => sbom.as_ref().map(Value::of_json).map_err(Failure::clone),
+            (Root::Statement, Over::Statement { predicate, predicate_type, subjects, .. }) => {
+                let members = [("predicateType", predicate_type), ("subject", subjects), ("predicate", *predicate)];
                 let members: BTreeMap<String, Value<'_>> =
                     members.into_iter().map(|(name, json)| (name.to_owned(), Value::of_json(json))).collect();
                 Ok(Value::Map(Rc::new(members)))
             }
+            // Compiling refuses the variables of another scope.
+            _ => Err(Failure::other("a variable stands for nothing here")),
         }
     }
+}
+
+fn of_image(image: &ImageFacts) -> Json {
+    json!({
+        "reference": image.reference,
+        "digest": image.digest,
+        "annotations": image.annotations,
+        "labels": image.labels,
+    })
 }
 
 /// Evaluates a whole condition.

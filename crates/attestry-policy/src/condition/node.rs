@@ -19,12 +19,16 @@ pub(super) enum Root {
     Predicate,
     Statement,
     Sbom,
+    Config,
     Image,
 }
 
 impl Root {
-    pub(super) const ALL: [(&'static str, Self); 4] =
-        [("predicate", Self::Predicate), ("statement", Self::Statement), ("sbom", Self::Sbom), ("image", Self::Image)];
+    /// The variables of a condition over a statement.
+    pub(super) const OF_STATEMENT: &'static [(&'static str, Self)] =
+        &[("predicate", Self::Predicate), ("statement", Self::Statement), ("sbom", Self::Sbom), ("image", Self::Image)];
+    /// The variables of a condition over an image's configuration.
+    pub(super) const OF_CONFIG: &'static [(&'static str, Self)] = &[("config", Self::Config), ("image", Self::Image)];
 }
 
 /// An operator on two values.

@@ -21,6 +21,10 @@ fn statement(predicate_type: &str, predicate: &str) -> Statement {
     Statement::parse(payload.as_bytes()).unwrap()
 }
 
+fn compile(source: &str) -> Result<Condition, ConditionError> {
+    Condition::compile(source, Scope::Statement)
+}
+
 fn facts() -> ImageFacts {
     ImageFacts {
         reference: "registry.example/app".to_owned(),
@@ -32,8 +36,18 @@ fn facts() -> ImageFacts {
 
 /// `pass`, `false`, or what `condition-failed` says.
 fn outcome(source: &str, statement: &Statement) -> String {
-    let condition = Condition::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
-    match condition.check(statement, &facts()) {
+    let condition = compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+    told(condition.check(statement, &facts()))
+}
+
+/// As [`outcome`], over a configuration.
+fn config_outcome(source: &str, config: &str) -> String {
+    let condition = Condition::compile(source, Scope::Config).unwrap_or_else(|error| panic!("{source}: {error}"));
+    told(condition.check_config(&ImageConfig::parse(config.as_bytes()).unwrap(), &facts()))
+}
+
+fn told(answer: Result<(), Reason>) -> String {
+    match answer {
         Ok(()) => "pass".to_owned(),
         Err(reason) if reason.code == ReasonCode::ConditionFalse => "false".to_owned(),
         Err(reason) => {
@@ -155,7 +169,7 @@ fn what_is_refused_when_it_is_loaded() {
     ];
     let mut report = String::new();
     for source in sources {
-        let error = Condition::compile(source).expect_err(source);
+        let error = compile(source).expect_err(source);
         let hint = error.hint().map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
         report.push_str(&format!("{source:?}\n  {error}\n{hint}"));
     }
@@ -189,7 +203,7 @@ fn attack_39_no_source_exhausts_the_stack() {
                 "(" | "[" => format!("{}1{} == 1", start.repeat(times), end.repeat(times)),
                 _ => format!("{start}{}{end}", middle.repeat(times)),
             };
-            match Condition::compile(&source) {
+            match compile(&source) {
                 Ok(condition) => {
                     accepted = times;
                     let _ = condition.check(&statement, &facts());
@@ -199,9 +213,9 @@ fn attack_39_no_source_exhausts_the_stack() {
         }
         assert!(accepted < 1000, "{start}{middle}");
     }
-    let complex = Condition::compile(&vec!["1"; 1350].join("+")).unwrap_err();
+    let complex = compile(&vec!["1"; 1350].join("+")).unwrap_err();
     assert!(matches!(complex, ConditionError::TooComplex(_)));
-    let long = Condition::compile(&"x".repeat(5000)).unwrap_err();
+    let long = compile(&"x".repeat(5000)).unwrap_err();
     assert_eq!(long, ConditionError::TooLong);
     for error in [complex, long] {
         assert_eq!(error.hint().as_deref(), Some("split it over several requirements"));
@@ -473,7 +487,7 @@ fn what_is_certainly_no_question_is_refused() {
         ("duration('1h')", "a time"),
         ("predicate == 1 ? 1 : 'a'", "a text"),
     ] {
-        assert_eq!(Condition::compile(source).unwrap_err(), ConditionError::NotBool(what), "{source}");
+        assert_eq!(compile(source).unwrap_err(), ConditionError::NotBool(what), "{source}");
     }
     for source in [
         "true",
@@ -490,19 +504,19 @@ fn what_is_certainly_no_question_is_refused() {
         "[true].exists_one(x, x)",
         "1 in [1]",
     ] {
-        assert!(Condition::compile(source).is_ok(), "{source}");
+        assert!(compile(source).is_ok(), "{source}");
     }
     for source in
         ["[?predicate.a] == [1]", "{?'a': 1} == {}", "matches('a') == true", "'a'.int() == 1", "trim('a') == 'a'"]
     {
-        assert!(Condition::compile(source).is_err(), "{source}");
+        assert!(compile(source).is_err(), "{source}");
     }
 }
 
 #[test]
 fn attack_39_sources_at_the_bounds() {
     let check = |source: String, refused: Option<&ConditionError>| {
-        assert_eq!(Condition::compile(&source).as_ref().err(), refused, "{source}");
+        assert_eq!(compile(&source).as_ref().err(), refused, "{source}");
     };
     let text = |length: usize| format!("'{}' == ''", "x".repeat(length - 8));
     check(text(MAX_SOURCE), None);
@@ -520,8 +534,8 @@ fn attack_39_sources_at_the_bounds() {
     check(deep(65), Some(&ConditionError::TooComplex("expressions are nested more than 64 deep")));
     // What stands side by side is not deep.
     check(format!("[{}] == []", vec!["[1]"; 100].join(",")), None);
-    let lists = |count: usize| Condition::compile(&format!("{}1{} == []", "[".repeat(count), "]".repeat(count)));
-    let calls = |count: usize| Condition::compile(&format!("{}'1'{} == 1", "int(".repeat(count), ")".repeat(count)));
+    let lists = |count: usize| compile(&format!("{}1{} == []", "[".repeat(count), "]".repeat(count)));
+    let calls = |count: usize| compile(&format!("{}'1'{} == 1", "int(".repeat(count), ")".repeat(count)));
     assert!(lists(24).is_ok() && lists(25).is_err());
     assert!(calls(24).is_ok() && calls(25).is_err());
 }
@@ -550,7 +564,7 @@ fn predicates_within_the_bounds_are_looked_at() {
 
 #[test]
 fn conditions_are_equal_by_their_source() {
-    let compile = |source: &str| Condition::compile(source).unwrap();
+    let compile = |source: &str| compile(source).unwrap();
     assert_eq!(compile("1 == 1"), compile("1 == 1"));
     assert_ne!(compile("1 == 1"), compile("1 == 2"));
     assert_eq!(format!("{:?}", compile("'a' == 'a'")), "\"'a' == 'a'\"");
@@ -559,15 +573,15 @@ fn conditions_are_equal_by_their_source() {
 
 #[test]
 fn which_variables_it_reads_is_known() {
-    assert!(Condition::compile("image.digest != ''").unwrap().reads_image());
-    assert!(!Condition::compile("predicate.image != 'image'").unwrap().reads_image());
+    assert!(compile("image.digest != ''").unwrap().reads_image());
+    assert!(!compile("predicate.image != 'image'").unwrap().reads_image());
 }
 
 proptest::proptest! {
     /// Whatever is written, compiling and evaluating end without a panic.
     #[test]
     fn any_source_ends(source in r#"(predicate|sbom|image|x|[0-9]{1,3}|'[a-z]'|[-+*/%<>=!?:.,&|()\[\]{} ]|\.all\(x,|\.map\(x,|has\(|size\(|true|in ){0,40}"#) {
-        if let Ok(condition) = Condition::compile(&source) {
+        if let Ok(condition) = compile(&source) {
             let _ = condition.check(&statement("https://spdx.dev/Document", SPDX), &facts());
         }
     }
@@ -576,10 +590,68 @@ proptest::proptest! {
 #[test]
 fn the_examples_of_the_reference_compile() {
     let page = include_str!("../../../../docs/reference/conditions.md");
-    let examples: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("condition: '")).collect();
-    assert!(!examples.is_empty());
-    for example in examples {
-        let source = example.strip_suffix('\'').unwrap();
-        assert!(Condition::compile(source).is_ok(), "{source}");
+    for (scope, before, after) in
+        [(Scope::Statement, "condition: '", "'"), (Scope::Config, "config: {condition: '", "'}")]
+    {
+        let examples: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(before)).collect();
+        assert!(examples.len() > 1, "{scope:?}");
+        for example in examples {
+            let source = example.strip_suffix(after).unwrap();
+            assert!(Condition::compile(source, scope).is_ok(), "{source}");
+        }
     }
+}
+
+#[test]
+fn attack_70_what_conditions_give_over_a_configuration() {
+    let config = r#"{"os": "linux", "config": {"User": "1000:1000", "Env": ["PATH=/bin", "LD_PRELOAD=/x.so"],
+        "Entrypoint": ["/app", "serve"], "ExposedPorts": {"8080/tcp": {}}, "Labels": {"team": "shop"}}}"#;
+    for (source, expected) in [
+        ("config.User.matches('^[1-9][0-9]*(:[0-9]+)?$')", "pass"),
+        ("config.User == '1000:1000' && config.Entrypoint == ['/app', 'serve']", "pass"),
+        ("!config.Env.exists(e, e.startsWith('LD_PRELOAD='))", "false"),
+        ("config.ExposedPorts.all(port, port == '8080/tcp')", "pass"),
+        ("!('22/tcp' in config.ExposedPorts)", "pass"),
+        // What the document leaves out is empty, so that nobody has to guard it.
+        (
+            "config.Cmd == [] && config.Volumes.size() == 0 && config.WorkingDir == '' && config.StopSignal == ''",
+            "pass",
+        ),
+        ("config.Labels['team'] == 'shop' && image.labels['team'] == 'shop'", "pass"),
+        ("image.reference == 'registry.example/app'", "pass"),
+        ("config.Healthcheck == ''", "there is no field \"Healthcheck\""),
+        ("!has(config.Healthcheck)", "pass"),
+        ("config.User", "it gives a string, not true or false"),
+    ] {
+        assert_eq!(config_outcome(source, config), expected, "{source}");
+    }
+    assert_eq!(config_outcome("config.User != ''", "{}"), "false");
+    assert_eq!(config_outcome("config.User == ''", "{}"), "pass");
+    let wrong = config_outcome("true", r#"{"config": {"User": 0}}"#);
+    assert!(wrong.contains("config.User is of another type"), "{wrong}");
+}
+
+#[test]
+fn attack_39_a_configuration_is_counted_and_paid_for() {
+    let ports = |count: usize| {
+        let ports: Vec<String> = (0..count).map(|port| format!(r#""{port}":{{}}"#)).collect();
+        format!(r#"{{"config":{{"ExposedPorts":{{{}}}}}}}"#, ports.join(","))
+    };
+    // The configuration itself and its nine parts are values too.
+    assert_eq!(config_outcome("true", &ports(MAX_NODES - 10)), "pass");
+    assert_eq!(config_outcome("true", &ports(MAX_NODES - 9)), "the configuration holds more than 100000 values");
+    let nested = "config.ExposedPorts.all(a, config.ExposedPorts.all(b, a != b || a == b))";
+    let costly = config_outcome(nested, &ports(2000));
+    assert!(costly.contains("budget") || costly.contains("steps"), "{costly}");
+}
+
+#[test]
+fn each_scope_knows_its_own_variables_only() {
+    for source in ["predicate == 1", "statement == 1", "sbom == 1"] {
+        assert!(compile(source).is_ok(), "{source}");
+        let refused = Condition::compile(source, Scope::Config);
+        assert!(matches!(refused, Err(ConditionError::UnknownVariable { .. })), "{source}: {refused:?}");
+    }
+    assert!(matches!(compile("config.User == ''"), Err(ConditionError::UnknownVariable { .. })));
+    assert!(Condition::compile("image.digest != ''", Scope::Config).is_ok_and(|condition| condition.reads_image()));
 }

@@ -93,6 +93,9 @@ pub struct RequirementSpec {
     /// It stands on a trusted base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_image: Option<BaseImageSpec>,
+    /// Its configuration is as it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigSpec>,
     /// Its digest is listed: images reviewed by people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digests: Option<Vec<String>>,
@@ -192,6 +195,14 @@ pub struct BaseImageSpec {
 
 fn supported() -> Vec<Status> {
     vec![Status::Supported]
+}
+
+/// What the configuration of an image says of how it is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfigSpec {
+    /// A CEL expression over `config` and `image` that must be true of every platform.
+    pub condition: String,
 }
 
 /// What proves that an image stands on a build.

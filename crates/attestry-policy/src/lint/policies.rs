@@ -113,6 +113,7 @@ fn of_requirement(requirement: &Requirement, findings: &mut Vec<Finding>) {
         | RequirementKind::Signature(_)
         | RequirementKind::AnyOf(_)
         | RequirementKind::BaseImage(_)
+        | RequirementKind::Config(_)
         | RequirementKind::Digests(_) => {}
     }
 }
@@ -148,6 +149,7 @@ fn can_be_met(set: &PolicySet, requirement: &Requirement, now: Timestamp) -> boo
         RequirementKind::Signature(signature) => usable(&requirement.kind) >= signature.threshold,
         RequirementKind::Attestation(_) | RequirementKind::Provenance(_) => usable(&requirement.kind) > 0,
         RequirementKind::BaseImage(base) => has_good_build(base, now),
+        RequirementKind::Config(_) => true,
         RequirementKind::Digests(digests) => !digests.is_empty(),
         RequirementKind::AnyOf(alternatives) => alternatives.iter().any(|one| can_be_met(set, one, now)),
     }
@@ -188,6 +190,7 @@ fn same_requirements(a: &Policy, b: &Policy) -> bool {
                 let catalogs: Vec<&str> = base.catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
                 format!("{catalogs:?} {:?} {:?} {:?}", base.proof, base.allow, base.max_build_age)
             }
+            RequirementKind::Config(condition) => condition.source().to_owned(),
             RequirementKind::Digests(digests) => format!("{digests:?}"),
         }
     }

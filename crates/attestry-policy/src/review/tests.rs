@@ -1,6 +1,7 @@
 //! Reviews over evidence that is built by hand: no registry, no clock.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod image;
 mod world;
 
 use attestry_core::{
@@ -576,75 +577,6 @@ fn a_policy_that_asks_for_an_unknown_namespace_leaves_the_answer_open() {
         let review = set.session(&request, NOW.parse().unwrap()).review(&world.evidence);
         assert_eq!((review.verdict, review.namespace), (verdict, namespace.map(|n| n.name)));
     }
-}
-
-/// The catalog holds one build: layer `a`, unpacked `b`.
-fn base_policy() -> PolicySet {
-    let digest = Digest::of;
-    let catalog = format!(
-        "apiVersion: attestry.dev/v1alpha1\nkind: BaseCatalog\nmetadata: {{name: bases}}\nspec:\n  bases:\n  - name: debian\n    owner: {{team: platform}}\n    supportedUntil: 2027-01-31\n    status: Supported\n    builds:\n    - addedAt: 2026-01-01T00:00:00Z\n      status: Supported\n      platforms: [{{platform: linux/amd64, digest: \"{}\", layers: [\"{}\"], diffIDs: [\"{}\"]}}]\n",
-        digest("image"),
-        digest("a"),
-        digest("b"),
-    );
-    load(&[catalog, policy("- {name: based, baseImage: {catalogs: [bases]}}")])
-}
-
-#[test]
-fn a_base_is_read_from_manifest_and_config() {
-    let set = base_policy();
-    let digests = |words: &str| words.split_whitespace().map(Digest::of).collect::<Vec<_>>();
-    let on_base = World::layered(&digests("a app"), &digests("b unpacked"));
-    let review = check(&set, &on_base.evidence, Verdict::Trusted, None);
-    assert_eq!(review.valid_until, Some("2027-02-01T00:00:00Z".parse().unwrap()));
-    let [proof] = &review.policies[0].requirements[0].proofs[..] else { panic!("one proof") };
-    assert_eq!(proof.subject, on_base.evidence.digest);
-    let details: Vec<(&str, &str)> = proof.details.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    assert_eq!(
-        details,
-        [("base", "debian"), ("build", "2026-01-01T00:00:00Z"), ("catalog", "bases"), ("owner", "platform")]
-    );
-
-    let elsewhere = World::layered(&digests("x app"), &digests("y unpacked"));
-    check(&set, &elsewhere.evidence, Verdict::Untrusted, Some(ReasonCode::BaseUnknown));
-    let lying = World::layered(&digests("a app"), &digests("y unpacked"));
-    check(&set, &lying.evidence, Verdict::Untrusted, Some(ReasonCode::BaseClaimsDisagree));
-    // Without its configuration nothing is known.
-    let unread = World::image();
-    check(&set, &unread.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
-    let needs = session(&set, &unread.evidence).needs(&unread.evidence);
-    assert!(needs.len() == 1 && needs.iter().all(|need| matches!(need, Need::Blob { .. })), "{needs:?}");
-}
-
-#[test]
-fn conditions_see_the_image_that_was_read() {
-    let set = |condition: &str| {
-        let text = format!(
-            "- {{name: sbom, attestation: {{types: [spdx], authorities: [release], condition: \"{condition}\"}}}}"
-        );
-        load(&[key("release", 1), policy(&text)])
-    };
-    let digests = [Digest::of("a")];
-    let mut world = World::layered(&digests, &digests);
-    world.attach(1, "https://spdx.dev/Document", "{}");
-    for (condition, verdict) in [
-        (format!("image.digest == '{}'", world.digest()), Verdict::Trusted),
-        ("image.digest == ''".to_owned(), Verdict::Untrusted),
-        ("image.reference == 'registry.example/shop/app'".to_owned(), Verdict::Trusted),
-        ("image.labels.team == 'shop'".to_owned(), Verdict::Trusted),
-        ("image.labels.team == 'web'".to_owned(), Verdict::Untrusted),
-        ("image.annotations['org.opencontainers.image.version'] == '1.2'".to_owned(), Verdict::Trusted),
-    ] {
-        assert_eq!(review(&set(&condition), &world.evidence).verdict, verdict, "{condition}");
-    }
-    // Only a condition that looks at the image needs it.
-    let mut unread = World::image();
-    unread.attach(1, "https://spdx.dev/Document", "{}");
-    check(&set("predicate == {}"), &unread.evidence, Verdict::Trusted, None);
-    let labels = set("image.labels.team == 'shop'");
-    check(&labels, &unread.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
-    let needs = session(&labels, &unread.evidence).needs(&unread.evidence);
-    assert!(needs.iter().all(|need| matches!(need, Need::Blob { .. })) && needs.len() == 1, "{needs:?}");
 }
 
 #[test]

@@ -2,14 +2,17 @@
 
 use attestry_core::ReasonCode::{
     self, AttestationMissing, BaseClaimsDisagree, BaseRevoked, BaseUnknown, BaseUnsupported, BuilderNotTrusted,
-    ConditionFalse, DigestNotListed, EvidenceTooOld, KeyUnknown, PlatformUnproven, RegistryThrottled, Revoked,
-    SignatureInvalid, SignatureMissing, SourceNotTrusted, SubjectMismatch, TagMutable, ThresholdNotMet,
+    ConditionFalse, DigestNotListed, EvidenceTooOld, KeyUnknown, PlatformUnproven, RegistryMalformed,
+    RegistryThrottled, Revoked, SignatureInvalid, SignatureMissing, SourceNotTrusted, SubjectMismatch, TagMutable,
+    ThresholdNotMet,
 };
 use attestry_core::{Evidence, Verdict, bundle::BUNDLE_V03, predicate::COSIGN_SIGN, statement::Statement};
-use attestry_playground::ImageBuilder;
 use attestry_playground::documents::{self, BUILD, Build, PACKAGES, Package};
+use attestry_playground::image::Child;
+use attestry_playground::{Image, ImageBuilder};
 use attestry_sign::{Predicate, SignedAttachment, attest::attestation};
 use attestry_testkit::{Seed, mutate::MUTATIONS};
+use serde_json::{Value, json};
 
 use super::world::{World, throttled};
 
@@ -300,6 +303,57 @@ pub(super) const POLICIES: &[Policy] = &[
         ],
     },
     Policy {
+        name: "run-config",
+        evidence: &[
+            ("ordinary-user", |world| world.evidence_of(&run_as(json!("1000"), &[]))),
+            ("root", |world| world.evidence_of(&run_as(json!(""), &[]))),
+            ("named-user", |world| world.evidence_of(&run_as(json!("app"), &[]))),
+            ("preload", |world| {
+                world.evidence_of(&run_as(json!("1000"), &[("Env", json!(["PATH=/bin", "LD_PRELOAD=/tmp/x.so"]))]))
+            }),
+            ("other-program", |world| world.evidence_of(&run_as(json!("1000"), &[("Cmd", json!(["sh", "-c", "id"]))]))),
+            ("two-users", |world| world.evidence_of(&run_as(json!("1000"), &[("user", json!("0"))]))),
+            ("one-platform-as-root", |world| {
+                let child = |platform: &'static str, user: &str| {
+                    let builder = run_config(ImageBuilder::single(platform), json!(user), &[]);
+                    builder.build().expect("an image without a base")
+                };
+                let (first, second) = (child("linux/amd64", "1000"), child("linux/arm64", "0"));
+                world.evidence_of(&Image::index(&[
+                    Child { image: &first, platform: Some("linux/amd64"), annotations: &[] },
+                    Child { image: &second, platform: Some("linux/arm64"), annotations: &[] },
+                ]))
+            }),
+        ],
+        cases: &[
+            admit("admit-ordinary-user", "ordinary-user", "Runs its own program under a number that is not root's."),
+            deny("deny-root", "root", &[ConditionFalse], "No user is named, so it runs as root."),
+            deny(
+                "deny-user-by-name",
+                "named-user",
+                &[ConditionFalse],
+                "What number a name stands for is written in a layer, where anybody can give it root's.",
+            ),
+            deny("deny-preload", "preload", &[ConditionFalse], "A variable makes every program load a library first."),
+            deny("deny-other-program", "other-program", &[ConditionFalse], "The layers are good, but a shell is run."),
+            deny(
+                "deny-one-platform-as-root",
+                "one-platform-as-root",
+                &[ConditionFalse, PlatformUnproven],
+                "Each platform has a configuration of its own.",
+            ),
+            Case {
+                verdict: Some(Verdict::Undeterminable),
+                ..deny(
+                    "deny-two-users",
+                    "two-users",
+                    &[RegistryMalformed],
+                    "A member \"user\" beside \"User\": a node takes the one that comes last, so nothing is known.",
+                )
+            },
+        ],
+    },
+    Policy {
         name: "reviewed-digests",
         evidence: &[
             ("vendor", World::vendor_evidence),
@@ -378,6 +432,16 @@ fn one_child_of_no_known_platform(world: &World) -> Evidence {
 
 fn one_platform_on_another_base(world: &World) -> Evidence {
     world.evidence_of(&world.mixed_index(&world.unknown_base, "linux/arm64"))
+}
+
+/// An image of both platforms that runs `/app` as `user`.
+fn run_as(user: Value, others: &[(&str, Value)]) -> Image {
+    run_config(ImageBuilder::multi(), user, others).build().expect("an image without a base")
+}
+
+fn run_config(builder: ImageBuilder, user: Value, others: &[(&str, Value)]) -> ImageBuilder {
+    let builder = builder.program("app").config("User", user).config("Entrypoint", json!(["/app"]));
+    others.iter().fold(builder, |builder, (name, value)| builder.config(name, value.clone()))
 }
 
 fn built(world: &World, provenance: &serde_json::Value) -> Evidence {

@@ -106,13 +106,20 @@ impl World {
 
     /// An image of these layers, whose configuration has these diffIDs and a label, and was read.
     pub(super) fn layered(layers: &[Digest], diff_ids: &[Digest]) -> Self {
-        let config = serde_json::to_vec(&json!({
-            "os": "linux",
-            "architecture": "amd64",
-            "config": {"Labels": {"team": "shop"}},
-            "rootfs": {"type": "layers", "diff_ids": diff_ids},
-        }));
-        let config = config.unwrap();
+        Self::configured(
+            layers,
+            &json!({
+                "os": "linux",
+                "architecture": "amd64",
+                "config": {"Labels": {"team": "shop"}},
+                "rootfs": {"type": "layers", "diff_ids": diff_ids},
+            }),
+        )
+    }
+
+    /// An image of these layers with this configuration, which was read.
+    pub(super) fn configured(layers: &[Digest], config: &serde_json::Value) -> Self {
+        let config = serde_json::to_vec(config).unwrap();
         let layer = |digest: &Digest| json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": 1});
         let manifest = json!({
             "schemaVersion": 2,
