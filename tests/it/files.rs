@@ -157,6 +157,27 @@ fn attack_34_a_tag_that_names_another_image_than_the_digest() {
     assert!(tar.success());
     peers.expect(0, "crane", &["append", "--oci-empty-base", "-f", "layer.tar", "-t", &format!("{repository}:1")]);
     assert!(verify(0).contains("tag-digest-disagree"));
+
+    // A policy that minds refuses it, and admits what agrees.
+    let key = fs::read_to_string(home.join("ours.pub")).unwrap();
+    let host = registry.host();
+    let documents = [
+        serde_json::json!({"apiVersion": "attestry.dev/v1alpha1", "kind": "Authority", "metadata": {"name": "ours"},
+            "spec": {"key": {"pem": key}}}),
+        serde_json::json!({"apiVersion": "attestry.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": "same"},
+            "spec": {"match": {"images": [format!("{host}/**")]}, "tagBesideDigest": "Same",
+                     "require": [{"name": "signed", "signature": {"authorities": ["ours"]}}]}}),
+    ];
+    fs::create_dir(home.join("same")).unwrap();
+    for (number, document) in documents.iter().enumerate() {
+        fs::write(home.join(format!("same/{number}.yaml")), document.to_string()).unwrap();
+    }
+    let by_policy = |code: i32, image: &str| run(home, code, &["verify", image, "--policy", "same"]);
+    assert!(by_policy(1, &both).contains("tag-digest-disagree"));
+    assert!(by_policy(3, &format!("{repository}:gone@{digest}")).contains("not-found"));
+    by_policy(0, &image);
+    peers.expect(0, "crane", &["tag", &image, "2"]);
+    by_policy(0, &format!("{repository}:2@{digest}"));
 }
 
 /// One blob that is a genuine bundle to one manifest and a legacy envelope with other words to another: what comes out

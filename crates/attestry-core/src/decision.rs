@@ -88,6 +88,9 @@ pub struct ImageDecision {
     /// The digest that was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+    /// What the tag beside that digest named, where a policy asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tagged: Option<Digest>,
     /// The verdict; absent where the reference could not even be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,

@@ -63,6 +63,23 @@ pub enum TagRule {
     Deny,
 }
 
+/// What a policy says of a tag that stands beside a digest (`spec.tagBesideDigest`). The digest is judged either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+pub enum TagBesideDigest {
+    /// It may name anything by now.
+    #[default]
+    Any,
+    /// It must name the same image; one that cannot be read leaves the answer open.
+    Same,
+}
+
+impl TagBesideDigest {
+    /// Whether nothing is asked. Such a rule is not written, so that digests of documents that know none stay.
+    pub fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
+}
+
 /// Whether a requirement holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,8 +130,8 @@ pub struct Proof {
     /// The earliest proven time of the signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
-    /// More, by kind of requirement: `base`, `build`, `catalog`, `owner`, `builder`, `source`, `listed`, `log`,
-    /// `trustRoot`.
+    /// More, by kind of requirement: `base`, `build`, `catalog`, `owner`, `builder`, `source`, `config`, `listed`,
+    /// `log`, `trustRoot`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
 }
@@ -135,7 +152,7 @@ pub struct ProvenIdentity {
 pub struct RequirementReview {
     /// The requirement's name in its policy.
     pub name: String,
-    /// Its kind: `signature`, `attestation`, `provenance`, `baseImage`, `digests`, `anyOf`.
+    /// Its kind: `signature`, `attestation`, `provenance`, `baseImage`, `config`, `digests`, `anyOf`.
     pub kind: String,
     /// Whether it holds.
     pub outcome: Outcome,
@@ -162,6 +179,9 @@ pub struct PolicyReview {
     pub on_undeterminable: OnUndeterminable,
     /// What it says of tags.
     pub tags: TagRule,
+    /// What it says of a tag beside a digest.
+    #[serde(default, skip_serializing_if = "TagBesideDigest::is_any")]
+    pub tag_beside_digest: TagBesideDigest,
     /// Its verdict, blind to mode.
     pub verdict: Verdict,
     /// Reasons beside the requirements, such as `namespace-unknown`.

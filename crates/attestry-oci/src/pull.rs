@@ -43,6 +43,14 @@ impl Client {
         }
     }
 
+    /// What the tag beside a digest names by now; `None` where the reference has not both. The digest decides what is
+    /// judged either way.
+    pub async fn resolve_beside(&self, reference: &Reference, budget: &Budget) -> Option<Result<Digest, Gap>> {
+        let tag = reference.tag().filter(|_| reference.digest().is_some())?;
+        let named = self.resolve_tag(reference.repository(), tag.as_str(), budget).await;
+        Some(named.map_err(|fault| fault.gap(Need::Resolve { tag: tag.to_string() })))
+    }
+
     /// Reads a manifest or index by digest.
     pub async fn pull_manifest(
         &self,

@@ -1,11 +1,11 @@
 //! From verdict to answer: the one place where modes, tags and what the caller is come in.
 
 use attestry_core::{
-    Reason, ReasonCode, Reference, Review, Verdict,
+    Digest, Gap, Reason, ReasonCode, Reference, Review, Verdict,
     decision::{Answer, Objection, Use},
     evidence::GapCause,
     reason::ReasonGroup,
-    review::{Mode, OnUndeterminable, Outcome, PolicyReview, RequirementReview, TagRule},
+    review::{Mode, OnUndeterminable, Outcome, PolicyReview, RequirementReview, TagBesideDigest, TagRule},
 };
 
 /// What happens to an image that no policy matches.
@@ -28,10 +28,43 @@ pub enum Strictness {
     Strict,
 }
 
+/// What is known of the tag that stands beside a digest in one reference. No part of a review, which is about a subject
+/// whatever it was called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Tagged {
+    /// The registry was not asked.
+    #[default]
+    NotAsked,
+    /// It names this.
+    Names(Digest),
+    /// It could not be read.
+    Unknown(Gap),
+}
+
+impl Tagged {
+    /// From what a registry was asked, if it was.
+    pub fn of(asked: Option<Result<Digest, Gap>>) -> Self {
+        match asked {
+            None => Self::NotAsked,
+            Some(Ok(digest)) => Self::Names(digest),
+            Some(Err(gap)) => Self::Unknown(gap),
+        }
+    }
+
+    /// What the tag names, where that is known.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Names(digest) => Some(*digest),
+            Self::NotAsked | Self::Unknown(_) => None,
+        }
+    }
+}
+
 /// What follows from `review` for an image named by `reference`.
 pub fn answer(
     review: &Review,
     reference: &Reference,
+    tagged: &Tagged,
     usage: Use,
     no_policy: NoPolicy,
     strictness: Strictness,
@@ -53,8 +86,54 @@ pub fn answer(
         {
             answer.objections.push((under(mode, severity), objection(Some(&policy.name), None, &reason)));
         }
+        if policy.tag_beside_digest == TagBesideDigest::Same
+            && let Some(reason) = not_the_same(reference, tagged)
+        {
+            let severity = severity_of(&reason, policy, usage);
+            answer.objections.push((under(mode, severity), objection(Some(&policy.name), None, &reason)));
+        }
+    }
+    // Whoever asked is told, also where no policy minds.
+    let told = |(severity, objection): &(Severity, Objection)| {
+        *severity != Severity::Silent && objection.reason.code == ReasonCode::TagDigestDisagree
+    };
+    if let Some(reason) = disagreement(reference, tagged)
+        && !answer.objections.iter().any(told)
+    {
+        answer.objections.push((Severity::Warn, objection(None, None, &reason)));
     }
     answer.finish()
+}
+
+/// Tag and digest name different images (attack 34).
+fn disagreement(reference: &Reference, tagged: &Tagged) -> Option<Reason> {
+    let (tag, digest, named) = (reference.tag()?, reference.digest()?, tagged.digest()?);
+    (named != digest).then(|| {
+        let message = format!("tag {tag} names {named} by now; {digest} was judged");
+        Reason::new(ReasonCode::TagDigestDisagree, message).with("tagged", named)
+    })
+}
+
+/// Why it is not known that tag and digest name the same image; nothing where the reference has not both.
+fn not_the_same(reference: &Reference, tagged: &Tagged) -> Option<Reason> {
+    let tag = reference.tag().filter(|_| reference.digest().is_some())?;
+    match tagged {
+        Tagged::Names(_) => disagreement(reference, tagged),
+        Tagged::Unknown(gap) => Some(gap.reason().with("tag", tag)),
+        Tagged::NotAsked => {
+            Some(Reason::new(ReasonCode::BudgetSpent, format!("what tag {tag} names was not read")).with("tag", tag))
+        }
+    }
+}
+
+/// How a reason about a reference counts under a policy that minds it.
+fn severity_of(reason: &Reason, policy: &PolicyReview, usage: Use) -> Severity {
+    let unknown = reason.code.group() == ReasonGroup::Undeterminable;
+    let excused = policy.on_undeterminable == OnUndeterminable::DangerWarn && is_outage(reason);
+    match unknown && (usage == Use::Template || excused) {
+        true => Severity::Warn,
+        false => Severity::Deny,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,15 +168,18 @@ fn verdict_severity(policy: &PolicyReview, usage: Use) -> Option<Severity> {
 
 /// Whether all that is unknown is unknown because a registry is unreachable, too slow or throttling.
 fn only_outages(policy: &PolicyReview) -> bool {
-    let outage = |reason: &Reason| CAUSES.iter().any(|cause| cause.is_outage() && cause.code() == reason.code);
     let unknown: Vec<&RequirementReview> =
         policy.requirements.iter().filter(|r| r.outcome == Outcome::Undeterminable).collect();
     // A requirement that tells no gap is unknown for a reason that nobody has named an outage.
     let tells_outages = |requirement: &&RequirementReview| {
-        gaps(&requirement.reasons).next().is_some() && gaps(&requirement.reasons).all(outage)
+        gaps(&requirement.reasons).next().is_some() && gaps(&requirement.reasons).all(is_outage)
     };
     let told = !unknown.is_empty() || !policy.reasons.is_empty();
-    told && policy.reasons.iter().all(outage) && unknown.iter().all(tells_outages)
+    told && policy.reasons.iter().all(is_outage) && unknown.iter().all(tells_outages)
+}
+
+fn is_outage(reason: &Reason) -> bool {
+    CAUSES.iter().any(|cause| cause.is_outage() && cause.code() == reason.code)
 }
 
 const CAUSES: [GapCause; 3] = [GapCause::Unreachable, GapCause::Timeout, GapCause::Throttled];

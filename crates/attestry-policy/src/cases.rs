@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use attestry_core::{Reason, ReasonCode, Reference, Review, Timestamp, Verdict, decision::Answer};
+use attestry_core::{Digest, Reason, ReasonCode, Reference, Review, Timestamp, Verdict, decision::Answer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    answer::Tagged,
     compile::Namespace,
     document::Document,
     error::{PolicyErrors, Problem},
@@ -26,6 +27,9 @@ pub const KIND: &str = "PolicyCase";
 pub struct CaseSpec {
     /// The image reference as somebody would write it.
     pub image: String,
+    /// What the tag beside its digest names. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tagged: Option<String>,
     /// The namespace it is to run in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
@@ -62,6 +66,8 @@ pub struct Case {
     pub name: String,
     /// The image.
     pub image: Reference,
+    /// What the tag beside its digest names, as far as the case says it.
+    pub tagged: Tagged,
     /// The namespace, if one is given.
     pub namespace: Option<Namespace>,
     /// When it is judged.
@@ -137,6 +143,19 @@ fn read(raw: &source::RawDocument<'_>, file: &str, errors: &mut PolicyErrors) ->
             None
         }
     };
+    let tagged = match spec.tagged.as_deref().map(str::parse::<Digest>) {
+        None => Tagged::NotAsked,
+        Some(Ok(digest)) => Tagged::Names(digest),
+        Some(Err(error)) => {
+            errors.push(at.field("tagged").problem(error.to_string()));
+            Tagged::NotAsked
+        }
+    };
+    if tagged != Tagged::NotAsked
+        && !image.as_ref().is_none_or(|image| image.tag().is_some() && image.digest().is_some())
+    {
+        errors.push(at.field("tagged").problem("the image is not named by a tag beside a digest"));
+    }
     let now = crate::duration::parse_time(&spec.now);
     if now.is_none() {
         let problem = at.field("now").problem(format!("{:?} is no time", spec.now));
@@ -174,6 +193,7 @@ fn read(raw: &source::RawDocument<'_>, file: &str, errors: &mut PolicyErrors) ->
     Some(Case {
         name: document.metadata.name,
         image: image?,
+        tagged,
         namespace: spec.namespace.map(|name| Namespace { name, labels: spec.namespace_labels }),
         now: now?,
         evidence: spec.evidence,

@@ -27,7 +27,7 @@ pub mod pattern;
 pub mod review;
 pub mod source;
 
-pub use answer::{NoPolicy, Strictness, answer};
+pub use answer::{NoPolicy, Strictness, Tagged, answer};
 pub use compile::{Namespace, PolicySet};
 pub use demand::{Demand, Signer};
 pub use error::{PolicyErrors, Problem};

@@ -408,6 +408,7 @@ fn policy_review(
         mode: policy.mode,
         on_undeterminable: policy.on_undeterminable,
         tags: policy.tags,
+        tag_beside_digest: policy.tag_beside_digest,
         verdict,
         reasons,
         requirements,

@@ -10,10 +10,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use attestry_core::{
     Digest, Reason, ReasonCode, Reference, Timestamp,
     decision::{Answer, Decision, ImageDecision, Objection, RequestImage, Use},
-    review::{Mode, TagRule},
+    review::{Mode, TagBesideDigest, TagRule},
 };
 use attestry_oci::Budget;
-use attestry_policy::{Namespace, PolicySet, Strictness, answer, compile::Matches};
+use attestry_policy::{
+    Namespace, PolicySet, Strictness, Tagged, answer,
+    compile::{Matches, Policy},
+};
 use axum::{
     Json,
     extract::{Query, Request, State, rejection::QueryRejection},
@@ -196,6 +199,7 @@ async fn judge_image(
             let denied = ImageDecision {
                 image: image.image.clone(),
                 digest: None,
+                tagged: None,
                 verdict: None,
                 review: None,
                 answer: denial(reason),
@@ -205,16 +209,39 @@ async fn judge_image(
     };
     // The request carries the namespace's name alone; its labels are not known here.
     let namespace = namespace.map(|name| Namespace { name, labels: None });
-    let judged = app.judge.judge(set.clone(), &reference, namespace, now, deadline).await;
+    let (tagged, judged) = tokio::join!(
+        tag_beside(app, set, &reference, namespace.as_ref(), deadline),
+        app.judge.judge(set.clone(), &reference, namespace.clone(), now, deadline),
+    );
     app.metrics.judged(judged.review.verdict);
     let decision = ImageDecision {
         image: image.image.clone(),
         digest: judged.review.subject.as_ref().map(|subject| subject.digest),
+        tagged: tagged.digest(),
         verdict: Some(judged.review.verdict),
         review: Some(judged.name),
-        answer: answer(&judged.review, &reference, usage, app.no_policy, Strictness::AsWritten),
+        answer: answer(&judged.review, &reference, &tagged, usage, app.no_policy, Strictness::AsWritten),
     };
     (decision, Some(judged))
+}
+
+/// What the tag beside a digest names, asked of the registry only where a policy minds (attack 34).
+async fn tag_beside(
+    app: &App,
+    set: &PolicySet,
+    reference: &Reference,
+    namespace: Option<&Namespace>,
+    deadline: Instant,
+) -> Tagged {
+    let minds = |policy: &Policy| {
+        policy.tag_beside_digest == TagBesideDigest::Same
+            && policy.matches(reference.repository(), namespace) != Matches::No
+    };
+    if !set.policies().iter().any(minds) {
+        return Tagged::NotAsked;
+    }
+    let budget = Budget::new(deadline, Budget::REQUESTS);
+    Tagged::of(app.judge.client().resolve_beside(reference, &budget).await)
 }
 
 fn refuse(decision: &mut Decision, reason: Reason) {

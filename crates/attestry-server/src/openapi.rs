@@ -132,7 +132,7 @@ fn schemas() -> Value {
             "apiVersion": {"const": attestry_core::API_VERSION}, "kind": {"const": "Decision"}, "time": time,
             "request": object(&["uid", "operation", "kind", "images"], json!({"uid": text, "operation": text, "kind": text, "namespace": text, "name": text, "objectUid": text, "userName": text, "images": {"type": "array", "items": object(&["image", "fields"], json!({"image": text, "fields": {"type": "array", "items": text}}))}})),
             "allowed": {"type": "boolean"},
-            "images": {"type": "array", "items": object(&["image", "answer"], json!({"image": text, "digest": {"$ref": "#/components/schemas/Digest"}, "verdict": {"$ref": "#/components/schemas/Verdict"}, "review": {"$ref": "#/components/schemas/Digest"}, "answer": {"$ref": "#/components/schemas/Answer"}}))},
+            "images": {"type": "array", "items": object(&["image", "answer"], json!({"image": text, "digest": {"$ref": "#/components/schemas/Digest"}, "tagged": {"$ref": "#/components/schemas/Digest"}, "verdict": {"$ref": "#/components/schemas/Verdict"}, "review": {"$ref": "#/components/schemas/Digest"}, "answer": {"$ref": "#/components/schemas/Answer"}}))},
             "reasons": list("Reason"), "policySet": {"$ref": "#/components/schemas/Digest"},
         })),
         "Kept": object(&["id", "decision"], json!({"id": text, "decision": {"$ref": "#/components/schemas/Decision"}})),

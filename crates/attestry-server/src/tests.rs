@@ -216,6 +216,40 @@ async fn attack_61_a_tag_that_moves_is_judged_anew() {
 }
 
 #[tokio::test]
+async fn attack_34_a_tag_that_names_another_image_than_its_digest_is_refused_where_a_policy_minds() {
+    let stage = Stage::new().await;
+    stage.signed("app").await;
+    let digest = stage.signed("app").await.split_once('@').unwrap().1.to_owned();
+    let named = |tag: &str| format!("{}/shop/app:{tag}@{digest}", stage.registry.host());
+    assert_eq!(stage.code_in("dev", &named("1")).await, "admitted");
+    let before = stage.registry.requests();
+    assert_eq!(stage.code_in("dev", &named("gone")).await, "admitted");
+    assert_eq!(stage.registry.requests(), before, "no policy minds, so nobody asks");
+
+    let minds = json!({"kind": "ImagePolicy", "metadata": {"name": "minds"}, "spec": {
+        "match": {"images": ["**"], "namespaces": {"names": ["dev"]}}, "tagBesideDigest": "Same",
+        "require": [{"name": "listed", "digests": [digest]}]}});
+    stage.add_policy("minds", &minds).await;
+    let answer = stage.answer(&pod(&[&named("1")], "dev"), "10s").await;
+    assert_eq!(answer.codes(), ["admitted"]);
+    let uri = format!("/v1/decisions/{}", answer.id().unwrap());
+    let (_, decision) = get(router::api(stage.app.clone()), &uri).await;
+    let image = &decision["decision"]["images"][0];
+    assert_eq!((image["tagged"].as_str(), image["digest"].as_str()), (Some(&*digest), Some(&*digest)), "{decision:#}");
+    assert_eq!(stage.code_in("dev", &named("gone")).await, "not-found");
+    // The policy is about one namespace.
+    assert_eq!(stage.code_in("other", &named("gone")).await, "admitted");
+
+    // The review is cached, what the tag names is not.
+    let other = ImageBuilder::single("linux/amd64").files(&[("app/name", "moved")]).build().unwrap();
+    stage.registry.load("shop/app", &other, &["1"]).await.unwrap();
+    assert_eq!(stage.code_in("dev", &named("1")).await, "tag-digest-disagree");
+    assert_eq!(stage.code_in("other", &named("1")).await, "admitted");
+    stage.registry.cut_off().await.unwrap();
+    assert_eq!(stage.code_in("dev", &named("1")).await, "registry-unreachable");
+}
+
+#[tokio::test]
 async fn attack_50_62_a_cached_review_is_of_one_namespace_and_one_policy_set() {
     let production = json!({"kind": "ImagePolicy", "metadata": {"name": "production"}, "spec": {
         "match": {"images": ["**"], "namespaces": {"names": ["production"]}},

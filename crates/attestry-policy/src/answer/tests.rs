@@ -49,6 +49,7 @@ fn review(case: &Case) -> Review {
             mode: case.mode,
             on_undeterminable: case.unknown,
             tags: case.tags,
+            tag_beside_digest: Default::default(),
             verdict: case.verdict,
             reasons: Vec::new(),
             requirements: vec![RequirementReview {
@@ -75,7 +76,14 @@ fn check(case: &Case, expected: (bool, &[ReasonCode], &[ReasonCode])) {
     } else {
         "registry.example/app:v1".into()
     };
-    let answer = answer(&review(case), &text.parse().unwrap(), case.usage, NoPolicy::Deny, Strictness::AsWritten);
+    let answer = answer(
+        &review(case),
+        &text.parse().unwrap(),
+        &Tagged::NotAsked,
+        case.usage,
+        NoPolicy::Deny,
+        Strictness::AsWritten,
+    );
     let codes = |objections: &[Objection]| objections.iter().map(|o| o.reason.code).collect::<Vec<_>>();
     let found = (answer.allowed, codes(&answer.denials), codes(&answer.warnings));
     assert_eq!(
@@ -107,7 +115,9 @@ fn a_denial_does_not_hang_on_a_reason_being_told() {
         let mut review = review(&silent);
         review.policies[0].requirements.clear();
         let reference = format!("registry.example/app@{}", Digest::of("x")).parse().unwrap();
-        assert!(!answer(&review, &reference, Use::Pod, NoPolicy::Deny, Strictness::AsWritten).allowed);
+        assert!(
+            !answer(&review, &reference, &Tagged::NotAsked, Use::Pod, NoPolicy::Deny, Strictness::AsWritten).allowed
+        );
     }
 }
 
@@ -155,19 +165,24 @@ fn a_revocation_beats_modes_and_no_policy_is_configured() {
         "registry.example/app@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".parse().unwrap();
     let mut review = review(&Case { mode: Mode::Audit, ..TRUSTED });
     review.findings = vec![Reason::new(ReasonCode::Revoked, "why")];
-    assert!(!answer(&review, &reference, Use::Pod, NoPolicy::Allow, Strictness::AsWritten).allowed);
+    assert!(!answer(&review, &reference, &Tagged::NotAsked, Use::Pod, NoPolicy::Allow, Strictness::AsWritten).allowed);
     review.findings = vec![Reason::new(ReasonCode::NoPolicy, "why")];
     review.policies.clear();
-    assert!(!answer(&review, &reference, Use::Pod, NoPolicy::Deny, Strictness::AsWritten).allowed);
-    assert!(answer(&review, &reference, Use::Pod, NoPolicy::Allow, Strictness::AsWritten).allowed);
+    assert!(!answer(&review, &reference, &Tagged::NotAsked, Use::Pod, NoPolicy::Deny, Strictness::AsWritten).allowed);
+    assert!(answer(&review, &reference, &Tagged::NotAsked, Use::Pod, NoPolicy::Allow, Strictness::AsWritten).allowed);
 }
 
 #[test]
 fn strict_counts_every_policy() {
     let case = Case { verdict: Verdict::Untrusted, codes: &[ReasonCode::KeyUnknown], mode: Mode::Audit, ..TRUSTED };
     let reference: Reference = format!("registry.example/app@{}", Digest::of("x")).parse().unwrap();
-    assert!(answer(&review(&case), &reference, Use::Advice, NoPolicy::Deny, Strictness::AsWritten).allowed);
-    assert!(!answer(&review(&case), &reference, Use::Advice, NoPolicy::Deny, Strictness::Strict).allowed);
+    assert!(
+        answer(&review(&case), &reference, &Tagged::NotAsked, Use::Advice, NoPolicy::Deny, Strictness::AsWritten)
+            .allowed
+    );
+    assert!(
+        !answer(&review(&case), &reference, &Tagged::NotAsked, Use::Advice, NoPolicy::Deny, Strictness::Strict).allowed
+    );
 }
 
 #[test]
@@ -194,7 +209,7 @@ fn danger_warn_looks_at_reasons_of_the_policy_too() {
         if !with_requirement {
             review.policies[0].requirements.clear();
         }
-        let answer = answer(&review, &reference, Use::Pod, NoPolicy::Deny, Strictness::AsWritten);
+        let answer = answer(&review, &reference, &Tagged::NotAsked, Use::Pod, NoPolicy::Deny, Strictness::AsWritten);
         assert_eq!(answer.allowed, allowed, "{of_policy:?} {with_requirement}");
         assert_eq!(answer.warnings.is_empty(), !allowed, "{of_policy:?} {with_requirement}");
     }
@@ -207,8 +222,14 @@ fn what_several_policies_say_of_one_tag_is_told_once() {
     second.name = "second".into();
     second.requirements[0].name = "also-signed".into();
     review.policies.push(second);
-    let answer =
-        answer(&review, &"registry.example/app:v1".parse().unwrap(), Use::Pod, NoPolicy::Deny, Strictness::AsWritten);
+    let answer = answer(
+        &review,
+        &"registry.example/app:v1".parse().unwrap(),
+        &Tagged::NotAsked,
+        Use::Pod,
+        NoPolicy::Deny,
+        Strictness::AsWritten,
+    );
     let told: Vec<_> = answer.denials.iter().map(|o| (o.requirement.as_deref(), o.reason.code)).collect();
     let missing = ReasonCode::SignatureMissing;
     assert_eq!(
@@ -232,7 +253,67 @@ fn only_what_is_not_known_is_undeterminable() {
         (&unknown, &tag, false),
         (&Case { mode: Mode::Warn, ..unknown }, &reference, false),
     ] {
-        let answer = answer(&review(case), reference, Use::Pod, NoPolicy::Deny, Strictness::AsWritten);
+        let answer =
+            answer(&review(case), reference, &Tagged::NotAsked, Use::Pod, NoPolicy::Deny, Strictness::AsWritten);
         assert_eq!(answer.undeterminable, expected, "{:?} {:?} {reference}", case.verdict, case.mode);
+    }
+}
+
+#[test]
+fn attack_34_a_tag_beside_a_digest_is_refused_by_a_policy_that_minds() {
+    use GapCause::{NotFound, Throttled};
+    const DISAGREE: &[ReasonCode] = &[ReasonCode::TagDigestDisagree];
+    let gap = |cause: GapCause| {
+        Tagged::Unknown(Gap {
+            need: attestry_core::Need::Resolve { tag: "v1".into() },
+            cause,
+            detail: "not read".into(),
+        })
+    };
+    let (same, other) = (Tagged::Names(Digest::of("x")), Tagged::Names(Digest::of("y")));
+    let lax = Case { unknown: OnUndeterminable::DangerWarn, ..TRUSTED };
+    let template = Case { usage: Use::Template, ..TRUSTED };
+    let warn = Case { mode: Mode::Warn, ..TRUSTED };
+    let audit = Case { mode: Mode::Audit, ..TRUSTED };
+    for (rule, case, tagged, expected) in [
+        (TagBesideDigest::Any, &TRUSTED, &Tagged::NotAsked, (true, &[][..], &[][..])),
+        (TagBesideDigest::Any, &TRUSTED, &same, (true, &[], &[])),
+        (TagBesideDigest::Any, &TRUSTED, &other, (true, &[], DISAGREE)),
+        (TagBesideDigest::Any, &TRUSTED, &gap(NotFound), (true, &[], &[])),
+        (TagBesideDigest::Same, &TRUSTED, &same, (true, &[], &[])),
+        (TagBesideDigest::Same, &TRUSTED, &other, (false, DISAGREE, &[])),
+        (TagBesideDigest::Same, &template, &other, (false, DISAGREE, &[])),
+        (TagBesideDigest::Same, &warn, &other, (true, &[], DISAGREE)),
+        (TagBesideDigest::Same, &audit, &other, (true, &[], DISAGREE)),
+        // What is not known proves nothing.
+        (TagBesideDigest::Same, &TRUSTED, &Tagged::NotAsked, (false, &[ReasonCode::BudgetSpent], &[])),
+        (TagBesideDigest::Same, &TRUSTED, &gap(NotFound), (false, &[ReasonCode::NotFound], &[])),
+        (TagBesideDigest::Same, &TRUSTED, &gap(Throttled), (false, &[ReasonCode::RegistryThrottled], &[])),
+        (TagBesideDigest::Same, &lax, &gap(Throttled), (true, &[], &[ReasonCode::RegistryThrottled])),
+        (TagBesideDigest::Same, &lax, &gap(NotFound), (false, &[ReasonCode::NotFound], &[])),
+        (TagBesideDigest::Same, &lax, &other, (false, DISAGREE, &[])),
+        (TagBesideDigest::Same, &template, &gap(NotFound), (true, &[], &[ReasonCode::NotFound])),
+    ] {
+        let mut review = review(case);
+        review.policies[0].tag_beside_digest = rule;
+        let both: Reference = format!("registry.example/app:v1@{}", Digest::of("x")).parse().unwrap();
+        let answer = answer(&review, &both, tagged, case.usage, NoPolicy::Deny, Strictness::AsWritten);
+        let codes = |objections: &[Objection]| objections.iter().map(|o| o.reason.code).collect::<Vec<_>>();
+        let found = (answer.allowed, codes(&answer.denials), codes(&answer.warnings));
+        assert_eq!((found.0, &found.1[..], &found.2[..]), expected, "{rule:?} {:?} {tagged:?}", case.mode);
+        let unknown = !answer.allowed && tagged.digest().is_none();
+        assert_eq!(answer.undeterminable, unknown, "{rule:?} {:?} {tagged:?}", case.mode);
+        // Only a reference with both has anything to compare.
+        for text in ["registry.example/app:v1", &format!("registry.example/app@{}", Digest::of("x"))] {
+            let one = super::answer(
+                &review,
+                &text.parse().unwrap(),
+                tagged,
+                Use::Template,
+                NoPolicy::Deny,
+                Strictness::AsWritten,
+            );
+            assert!(one.allowed && one.warnings.is_empty(), "{text}: {one:?}");
+        }
     }
 }

@@ -55,6 +55,23 @@ fn what_is_wrong_with_a_case_is_said() {
 }
 
 #[test]
+fn attack_34_a_case_says_what_the_tag_beside_a_digest_names() {
+    let (digest, other) = (Digest::of("x"), Digest::of("y"));
+    let parse = |image: &str, tagged: &str| {
+        let text = CASE.replace("registry.example/shop/app:1", image).replace("  now:", &format!("{tagged}  now:"));
+        Case::parse(&SourceFile::new("deny-x.yaml", text)).map(|case| case.tagged)
+    };
+    let both = format!("registry.example/shop/app:1@{digest}");
+    let tagged = format!("  tagged: \"{other}\"\n");
+    assert_eq!(parse(&both, &tagged), Ok(Tagged::Names(other)));
+    assert_eq!(parse(&both, ""), Ok(Tagged::NotAsked));
+    assert!(parse(&both, "  tagged: latest\n").is_err());
+    for one in ["registry.example/shop/app:1".to_owned(), format!("registry.example/shop/app@{digest}")] {
+        assert!(parse(&one, &tagged).is_err_and(|error| error.to_string().contains("a tag beside a digest")), "{one}");
+    }
+}
+
+#[test]
 fn evidence_may_lie_one_folder_up() {
     let parse = |path: &str| {
         let text = CASE.replace("evidence/unsigned.json", path);
@@ -75,7 +92,14 @@ fn what_differs_from_a_case_is_said() {
     let review = set.session(&request, "2026-06-01T00:00:00Z".parse().unwrap()).review(&evidence);
     let answer = |no_policy| {
         let strictness = crate::answer::Strictness::AsWritten;
-        crate::answer::answer(&review, &reference, attestry_core::decision::Use::Pod, no_policy, strictness)
+        crate::answer::answer(
+            &review,
+            &reference,
+            &crate::answer::Tagged::NotAsked,
+            attestry_core::decision::Use::Pod,
+            no_policy,
+            strictness,
+        )
     };
     let refused = answer(crate::answer::NoPolicy::Deny);
     let admitted = answer(crate::answer::NoPolicy::Allow);

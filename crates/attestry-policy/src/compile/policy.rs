@@ -8,7 +8,7 @@ use std::{
 use attestry_core::{
     Digest, Repository,
     predicate::PredicateFormat,
-    review::{Mode, OnUndeterminable, TagRule},
+    review::{Mode, OnUndeterminable, TagBesideDigest, TagRule},
 };
 use jiff::SignedDuration;
 
@@ -51,6 +51,8 @@ pub struct Policy {
     pub on_undeterminable: OnUndeterminable,
     /// What it says of references without digest.
     pub tags: TagRule,
+    /// What it says of a tag beside a digest.
+    pub tag_beside_digest: TagBesideDigest,
     /// What must be proven where an image has several platforms.
     pub platforms: PlatformRule,
     /// All must be met. Never empty.
@@ -277,6 +279,7 @@ impl Compiler {
                 mode: spec.mode,
                 on_undeterminable: spec.on_undeterminable,
                 tags: spec.tags,
+                tag_beside_digest: spec.tag_beside_digest,
                 platforms: spec.platforms,
                 require: self.require(&spec.require, &known, &at.field("require")),
                 place: Place::of(&at),

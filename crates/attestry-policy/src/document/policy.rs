@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use attestry_core::review::{Mode, OnUndeterminable, TagRule};
+use attestry_core::review::{Mode, OnUndeterminable, TagBesideDigest, TagRule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,10 @@ pub struct ImagePolicySpec {
     #[serde(default)]
     #[schemars(with = "super::schema::TagRule")]
     pub tags: TagRule,
+    /// What a tag beside a digest must name.
+    #[serde(default, skip_serializing_if = "TagBesideDigest::is_any")]
+    #[schemars(with = "super::schema::TagBesideDigest")]
+    pub tag_beside_digest: TagBesideDigest,
     /// What must be signed where the image has several platforms.
     #[serde(default)]
     pub platforms: PlatformRule,

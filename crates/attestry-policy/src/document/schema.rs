@@ -56,6 +56,7 @@ words! {
     Mode: "Enforce" "Warn" "Audit";
     OnUndeterminable: "Deny" "DangerWarn";
     TagRule: "Deny" "Pin" "DangerResolve";
+    TagBesideDigest: "Any" "Same";
 }
 
 #[cfg(test)]

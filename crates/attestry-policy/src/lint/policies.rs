@@ -198,8 +198,8 @@ fn same_requirements(a: &Policy, b: &Policy) -> bool {
         requirement.kind.authorities().iter().map(|authority| authority.name.as_str()).collect()
     }
     let texts = |policy: &Policy| policy.require.iter().map(|r| (r.kind.as_str(), text(r))).collect::<BTreeSet<_>>();
-    (a.mode, a.tags, a.on_undeterminable, a.platforms) == (b.mode, b.tags, b.on_undeterminable, b.platforms)
-        && texts(a) == texts(b)
+    let rules = |p: &Policy| (p.mode, p.tags, p.tag_beside_digest, p.on_undeterminable, p.platforms);
+    rules(a) == rules(b) && texts(a) == texts(b)
 }
 
 pub(super) fn catalogs(set: &PolicySet, now: Timestamp, findings: &mut Vec<Finding>) {

@@ -361,6 +361,7 @@ fn image(name: &str, denials: usize, warnings: usize) -> ImageDecision {
     ImageDecision {
         image: name.to_owned(),
         digest: None,
+        tagged: None,
         verdict: Some(if denials == 0 { Verdict::Trusted } else { Verdict::Untrusted }),
         review: None,
         answer: Answer {

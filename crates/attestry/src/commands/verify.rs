@@ -1,9 +1,9 @@
 //! `attestry verify`: resolve, collect what the policies need, review, answer. The same path as everywhere else.
 
-use attestry_core::decision::{Answer, Objection, Use};
-use attestry_core::{Evidence, Reason, ReasonCode, Reference, Review, Timestamp};
-use attestry_oci::{Budget, Client};
-use attestry_policy::{Namespace, NoPolicy, PolicySet, ReviewRequest, Session, Strictness};
+use attestry_core::decision::{Answer, Use};
+use attestry_core::{Evidence, Reference, Review, Timestamp};
+use attestry_oci::Budget;
+use attestry_policy::{Namespace, NoPolicy, PolicySet, ReviewRequest, Session, Strictness, Tagged};
 use serde::Serialize;
 use std::path::Path;
 
@@ -32,14 +32,13 @@ pub(super) fn run(args: &VerifyArgs, context: Context<'_>) -> Result<Exit, Failu
     let image = args.image.as_deref().ok_or_else(|| Failure::usage("name an image, or a file with --file"))?;
     let reference = registry::reference(image)?;
     let policies = demand::policy_set(&args.demand, args.predicate_type.as_deref(), context)?;
-    let Judged { review, evidence, disagreement } =
+    let Judged { review, evidence, tagged } =
         judge(&reference, &policies, &args.demand, args.evidence.as_deref(), &args.registry, context)?;
     if let Some(path) = &args.save_evidence {
         files::write(path, &evidence.to_bytes())?;
     }
     let strictness = if args.strict { Strictness::Strict } else { Strictness::AsWritten };
-    let mut answer = attestry_policy::answer(&review, &reference, Use::Advice, NoPolicy::Deny, strictness);
-    answer.warnings.extend(disagreement.map(|reason| Objection { policy: None, requirement: None, reason }));
+    let answer = attestry_policy::answer(&review, &reference, &tagged, Use::Advice, NoPolicy::Deny, strictness);
 
     let pinned = review.subject.as_ref().map(|subject| reference.pin(subject.digest).to_string());
     let result = Verification { image: reference.to_string(), pinned, answer: &answer, review: &review };
@@ -53,8 +52,8 @@ pub(super) fn run(args: &VerifyArgs, context: Context<'_>) -> Result<Exit, Failu
 pub(super) struct Judged {
     pub(super) review: Review,
     pub(super) evidence: Evidence,
-    /// The tag of the reference names another image than its digest; the digest was judged.
-    pub(super) disagreement: Option<Reason>,
+    /// What the tag beside the reference's digest names.
+    pub(super) tagged: Tagged,
 }
 
 /// The review of an image, over saved evidence or over what its registry has.
@@ -73,11 +72,11 @@ pub(super) fn judge(
     });
     let request = ReviewRequest { repository: reference.repository().clone(), namespace };
     let mut session = policies.session(&request, Timestamp::now());
-    let (evidence, disagreement) = match saved_evidence {
-        Some(path) => (saved(reference, &files::read(path, MAX_EVIDENCE)?, path)?, None),
+    let (evidence, tagged) = match saved_evidence {
+        Some(path) => (saved(reference, &files::read(path, MAX_EVIDENCE)?, path)?, Tagged::NotAsked),
         None => collect(registry, reference, &mut session, context)?,
     };
-    Ok(Judged { review: session.review(&evidence), evidence, disagreement })
+    Ok(Judged { review: session.review(&evidence), evidence, tagged })
 }
 
 /// The exit code follows the answer, which knows modes and strictness; the verdict does not.
@@ -94,7 +93,7 @@ fn collect(
     reference: &Reference,
     session: &mut Session<&PolicySet>,
     context: Context<'_>,
-) -> Result<(Evidence, Option<Reason>), Failure> {
+) -> Result<(Evidence, Tagged), Failure> {
     let client = registry::client(args, context.environment, reference.repository())?;
     let progress = context.output.progress(format!("reading what is known of {reference}"));
     let evidence = registry::block_on(async {
@@ -102,25 +101,14 @@ fn collect(
         match client.resolve(reference, &budget).await {
             Ok(subject) => {
                 let evidence = client.collect(&subject, &budget, |evidence| session.needs(evidence)).await;
-                Ok((evidence, disagreement(&client, reference, &budget).await))
+                Ok((evidence, Tagged::of(client.resolve_beside(reference, &budget).await)))
             }
-            Err(gap) => Ok((Evidence::unresolved(reference.repository().clone(), gap), None)),
+            Err(gap) => Ok((Evidence::unresolved(reference.repository().clone(), gap), Tagged::NotAsked)),
         }
     });
     drop(progress);
     context.output.detail(|| format!("registry requests: {}", client.stats()));
     evidence
-}
-
-/// Whether tag and digest of one reference name different images (attack 34). A tag that cannot be resolved says nothing.
-async fn disagreement(client: &Client, reference: &Reference, budget: &Budget) -> Option<Reason> {
-    let (tag, digest) = (reference.tag()?, reference.digest()?);
-    let tagged: Reference = format!("{}:{tag}", reference.repository()).parse().ok()?;
-    let named = client.resolve(&tagged, budget).await.ok()?.digest;
-    (named != digest).then(|| {
-        let message = format!("tag {tag} names {named} by now; {digest} was judged");
-        Reason::new(ReasonCode::TagDigestDisagree, message).with("tagged", named)
-    })
 }
 
 /// Saved evidence, which must be about the image that was named.

@@ -108,7 +108,8 @@ fn ran(policy: &str, set: &PolicySet, cases: &Path, file: &str, paint: Paint) ->
 
     let request = ReviewRequest { repository: case.image.repository().clone(), namespace: case.namespace.clone() };
     let review = set.session(&request, case.now).review(&evidence);
-    let answer = attestry_policy::answer(&review, &case.image, Use::Advice, NoPolicy::Deny, Strictness::AsWritten);
+    let answer =
+        attestry_policy::answer(&review, &case.image, &case.tagged, Use::Advice, NoPolicy::Deny, Strictness::AsWritten);
     let differences = case.compare(&review, &answer);
     let pinned = evidence.digest.map(|digest| case.image.pin(digest).to_string());
     let explanation = explain::verification(&case.image, pinned.as_deref(), &answer, &review, paint);

@@ -28,7 +28,14 @@ fn decision(name: &str, namespace: &str, allowed: bool, image: &str) -> Decision
     decision.allowed = allowed;
     let answer = Answer { allowed, undeterminable: false, denials: Vec::new(), warnings: Vec::new() };
     let digest = Some(Digest::of(image));
-    decision.images.push(ImageDecision { image: image.to_owned(), digest, verdict: None, review: None, answer });
+    decision.images.push(ImageDecision {
+        image: image.to_owned(),
+        digest,
+        tagged: None,
+        verdict: None,
+        review: None,
+        answer,
+    });
     decision
 }
 
