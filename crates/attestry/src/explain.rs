@@ -31,8 +31,7 @@ pub(crate) fn verification(
     for warning in answer.warnings.iter().filter(|warning| warning.requirement.is_none()) {
         text.warning(warning);
     }
-    // What only the answer says, such as a tag that is refused.
-    for denial in answer.denials.iter().filter(|denial| is_about_tag(denial)) {
+    for denial in answer.denials.iter().filter(|denial| is_about_reference(denial, review)) {
         text.reason(2, &denial.reason);
     }
     if let Some(until) = review.valid_until {
@@ -147,8 +146,10 @@ impl Explanation {
     }
 }
 
-fn is_about_tag(denial: &Objection) -> bool {
-    matches!(denial.reason.code, ReasonCode::TagMutable | ReasonCode::TagNotPinned | ReasonCode::TagDigestDisagree)
+/// What only the answer says: a tag that is refused, for example. The review is about a subject, whatever it is called.
+fn is_about_reference(denial: &Objection, review: &Review) -> bool {
+    let of_review = review.findings.iter().chain(review.policies.iter().flat_map(|policy| &policy.reasons));
+    denial.requirement.is_none() && !of_review.into_iter().any(|reason| *reason == denial.reason)
 }
 
 /// A proof in one line: who, about what, from which attachment.
