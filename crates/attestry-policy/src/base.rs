@@ -4,12 +4,14 @@
 //! node picks its unpacked copies by the config's diffIDs; diffIDs alone are only declared. So `Exact` wants both,
 //! and where they contradict each other the image is refused, whatever else it has (attack 77).
 
+mod changes;
 mod edit;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use attestry_core::{Digest, Reason, ReasonCode, Timestamp};
 
+pub use changes::{Change, Overlay, TooManyNames, What};
 pub use edit::{EditError, NewBuild, add_build, set_status};
 
 use crate::{
