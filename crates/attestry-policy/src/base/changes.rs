@@ -133,10 +133,10 @@ impl Overlay {
         // The last part is the entry itself, which is never followed; a directory is looked into as a whole.
         let path = match &entry.kind {
             EntryKind::Opaque => self.follow(&entry.path),
-            _ => match split(&entry.path) {
-                (parent, name) if parent.is_empty() => name.to_vec(),
-                (parent, name) => join(&self.follow(parent), name),
-            },
+            _ => {
+                let (parent, name) = split(&entry.path);
+                join(&self.follow(parent), name)
+            }
         };
         // What this very layer brings is not taken away by its own whiteouts.
         let lower = self.layers - 1;
