@@ -134,7 +134,28 @@ pub fn manifest(bytes: &[u8]) {
     assert!(images.iter().flatten().all(|read| matches!(read, Manifest::Image(_))));
     assert!(indexes.iter().flatten().all(|read| matches!(read, Manifest::Index(_))));
     assert!(!(images.iter().any(Result::is_ok) && indexes.iter().any(Result::is_ok)), "both");
-    let _ = ImageConfig::parse(bytes);
+    let config = ImageConfig::parse(bytes);
+    if let Ok(Ok(execution)) = config.as_ref().map(ImageConfig::execution) {
+        let parts =
+            ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"];
+        assert!(parts.iter().all(|part| execution.get(*part).is_some_and(|value| !value.is_null())), "{execution:?}");
+        assert_one_case(&execution, &parts);
+    }
+    let Ok(Value::Object(members)) = strict_json::parse(bytes) else { return };
+    if config.is_ok() {
+        assert_one_case(&members, &["config", "rootfs", "os", "architecture", "variant"]);
+    }
+    if images.iter().chain(&indexes).any(Result::is_ok) {
+        assert_one_case(&members, &["config", "layers", "manifests", "mediaType", "subject", "artifactType"]);
+    }
+}
+
+/// A parser that ignores the case of names reads the same members.
+fn assert_one_case(members: &serde_json::Map<String, Value>, names: &[&str]) {
+    let fold = |name: &str| name.to_uppercase().to_lowercase();
+    for member in members.keys().filter(|member| names.iter().any(|name| fold(name) == fold(member))) {
+        assert!(names.contains(&member.as_str()), "{member}");
+    }
 }
 
 /// Saved evidence is written as it was read, and each document is what its digest says.

@@ -9,6 +9,14 @@ mod challenge;
 mod frame;
 #[path = "../../crates/attestry-oci/src/link.rs"]
 mod link;
+#[path = "../../crates/attestry-oci/src/refusal.rs"]
+mod refusal;
+#[allow(dead_code, reason = "only the parser is called")]
+#[path = "../../crates/attestry-oci/src/auth/token.rs"]
+mod token;
+
+#[path = "../../crates/attestry-sign/src/keyless/fulcio/answer.rs"]
+mod answer;
 
 #[path = "../../crates/attestry-sign/src/keyless/rekor/entry.rs"]
 mod entry;
@@ -45,6 +53,27 @@ pub fn link(bytes: &[u8]) {
     let Ok(header) = std::str::from_utf8(bytes) else { return };
     if let Some(target) = link::next(header) {
         assert!(header.contains(&format!("<{target}>")), "{header:?} {target:?}");
+    }
+}
+
+/// A token is there, and used for an hour at most.
+pub fn token_answer(bytes: &[u8]) {
+    if let Some(issued) = token::read(bytes) {
+        assert!(!issued.token.is_empty() && issued.token.len() <= bytes.len() && issued.life <= 3600);
+    }
+}
+
+/// A refusal is told in one short line.
+pub fn refusal(bytes: &[u8]) {
+    if let Some(text) = refusal::text(bytes) {
+        assert!(text.len() <= 512 + 4 && !text.contains(char::is_control), "{text:?}");
+    }
+}
+
+/// One certificate comes out, and no more text than there was.
+pub fn certificate_answer(bytes: &[u8]) {
+    if let Ok(leaf) = answer::leaf(bytes) {
+        assert!(leaf.len() <= bytes.len());
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers to a registry's challenges, and the tokens that were given for them.
 
+mod token;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +11,6 @@ use std::{
 use attestry_core::Repository;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use reqwest::{StatusCode, header::HeaderValue};
-use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
@@ -89,11 +90,6 @@ impl std::fmt::Debug for Token {
 const MAX_TOKENS: usize = 1024;
 /// Registries above which schemes are learned anew.
 const MAX_SCHEMES: usize = 4096;
-/// The token specification's default.
-const DEFAULT_LIFE: u64 = 60;
-const MAX_LIFE: u64 = 3600;
-/// A token is not used in its last seconds, so that it does not expire under way.
-const MARGIN: u64 = 5;
 const MAX_SCOPE: usize = 1024;
 const CLIENT_ID: &str = "attestry";
 
@@ -219,7 +215,7 @@ async fn fetch(
     let secret = asker.registry.credentials.secret(asker.repository).await?;
     if let Secret::Registry(token) = &secret {
         // It goes to the registry itself and to no token service.
-        let good_until = Instant::now() + Duration::from_secs(MAX_LIFE);
+        let good_until = Instant::now() + Duration::from_secs(token::MAX_LIFE);
         return Ok(Token { grant: Grant::header(bearer(token)?), good_until });
     }
     let (client, trust) = asker.registry.realm(realm)?;
@@ -249,11 +245,8 @@ async fn fetch(
         Secret::Basic { username, password } => ask.get(Some(basic(&username, &password)?)).await?,
         Secret::Nobody | Secret::Registry(_) => ask.get(None).await?,
     };
-    let text = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-    let text = text.ok_or_else(|| Fault::malformed(format!("the token service {host} gave no token")))?;
-    let life = answer.expires_in.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE).saturating_sub(MARGIN);
-    let grant = Grant { header: Some(bearer(&text)?), withheld };
-    Ok(Token { grant, good_until: Instant::now() + Duration::from_secs(life) })
+    let grant = Grant { header: Some(bearer(&answer.token)?), withheld };
+    Ok(Token { grant, good_until: Instant::now() + Duration::from_secs(answer.life) })
 }
 
 struct TokenRequest<'a> {
@@ -266,7 +259,7 @@ struct TokenRequest<'a> {
 }
 
 impl TokenRequest<'_> {
-    async fn get(&self, authorization: Option<HeaderValue>) -> Result<TokenWire, Fault> {
+    async fn get(&self, authorization: Option<HeaderValue>) -> Result<token::Issued, Fault> {
         let mut url = self.realm.clone();
         {
             let mut query = url.query_pairs_mut();
@@ -287,7 +280,7 @@ impl TokenRequest<'_> {
     }
 
     /// The OAuth2 form for a refresh token; `None` if the service does not know it.
-    async fn post(&self, refresh_token: &str) -> Result<Option<TokenWire>, Fault> {
+    async fn post(&self, refresh_token: &str) -> Result<Option<token::Issued>, Fault> {
         let scope = self.scopes.join(" ");
         let form = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "refresh_token")
@@ -319,7 +312,7 @@ impl TokenRequest<'_> {
         })
     }
 
-    async fn read(&self, response: reqwest::Response) -> Result<TokenWire, Fault> {
+    async fn read(&self, response: reqwest::Response) -> Result<token::Issued, Fault> {
         let status = response.status();
         if status != StatusCode::OK {
             // A redirect is not followed: credentials would go where the service sends them.
@@ -329,16 +322,9 @@ impl TokenRequest<'_> {
             });
         }
         let body = read_bounded(response, self.host, self.asker.limit, None).await?;
-        serde_json::from_slice(&body)
-            .map_err(|_| Fault::malformed(format!("the token service {} did not answer with a token", self.host)))
+        token::read(&body)
+            .ok_or_else(|| Fault::malformed(format!("the token service {} did not answer with a token", self.host)))
     }
-}
-
-#[derive(Deserialize)]
-struct TokenWire {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
 }
 
 fn basic(username: &str, password: &str) -> Result<HeaderValue, Fault> {

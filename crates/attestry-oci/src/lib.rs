@@ -31,6 +31,7 @@ mod listing;
 mod patience;
 mod pull;
 mod push;
+mod refusal;
 mod registry;
 mod repair;
 mod tag_list;

@@ -21,6 +21,7 @@ use crate::{
     challenge::Challenge,
     error::Fault,
     limits::Limits,
+    refusal,
     registry::{Registries, Registry},
 };
 
@@ -111,7 +112,7 @@ impl Answer {
     pub(crate) async fn refusal(self, limit: u64, budget: &Budget) -> String {
         let fallback = self.fault().detail;
         let Ok(body) = budget.within(self.body(limit, None)).await else { return fallback };
-        refusal_text(&body).unwrap_or(fallback)
+        refusal::text(&body).unwrap_or(fallback)
     }
 }
 
@@ -274,35 +275,4 @@ pub(crate) async fn read_bounded(
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok();
     attestry_core::retry_after::read(text(RETRY_AFTER)?, text(DATE))
-}
-
-/// The first error of the distribution specification's error body.
-fn refusal_text(body: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Errors {
-        errors: Vec<Entry>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Entry {
-        code: String,
-        #[serde(default)]
-        message: String,
-    }
-    let errors: Errors = serde_json::from_slice(body).ok()?;
-    let first = errors.errors.into_iter().next()?;
-    Some(attestry_core::reason::clean(&format!("{}: {}", first.code, first.message), 512))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn refusals_are_quoted_on_one_line() {
-        let body = br#"{"errors":[{"code":"MANIFEST_INVALID","message":"no\nsubject"}]}"#;
-        assert_eq!(refusal_text(body).unwrap(), "MANIFEST_INVALID: no subject");
-        assert_eq!(refusal_text(b"<html>"), None);
-        assert_eq!(refusal_text(br#"{"errors":[]}"#), None);
-    }
 }

@@ -1,9 +1,11 @@
 //! A certificate for an identity token (sigstore/fulcio, `POST /api/v2/signingCert`).
 
+mod answer;
+
 use attestry_core::Timestamp;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use url::Url;
 use x509_cert::Certificate as X509;
 use x509_cert::der::{Decode as _, Encode as _};
@@ -46,25 +48,6 @@ struct PublicKeyRequest {
 struct PublicKey {
     algorithm: &'static str,
     content: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    /// The usual form.
-    signed_certificate_embedded_sct: Option<Issued>,
-    /// An instance without a certificate transparency log answers so, with an empty timestamp.
-    signed_certificate_detached_sct: Option<Issued>,
-}
-
-#[derive(Deserialize)]
-struct Issued {
-    chain: Chain,
-}
-
-#[derive(Deserialize)]
-struct Chain {
-    certificates: Vec<String>,
 }
 
 /// Asks for a certificate and checks that it is for our key.
@@ -117,12 +100,7 @@ struct UnverifiedCertificate {
 }
 
 fn read(body: &[u8]) -> Result<UnverifiedCertificate, &'static str> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| "it is no certificate response")?;
-    let issued = match (answer.signed_certificate_embedded_sct, answer.signed_certificate_detached_sct) {
-        (Some(issued), None) | (None, Some(issued)) => issued,
-        _ => return Err("it holds none or several certificate chains"),
-    };
-    let leaf = issued.chain.certificates.first().ok_or("its certificate chain is empty")?;
+    let leaf = answer::leaf(body)?;
     let block = pem::read_one(leaf.as_bytes()).map_err(|_| "its certificate is no PEM")?;
     let unreadable = "its certificate cannot be read";
     let certificate = X509::from_der(&block.body).map_err(|_| unreadable)?;
