@@ -7,6 +7,9 @@ mod challenge;
 #[allow(dead_code, reason = "only the formats are used")]
 #[path = "../../crates/attestry-store/src/frame.rs"]
 mod frame;
+#[allow(dead_code, reason = "only the parser is called")]
+#[path = "../../crates/attestry-oci/src/layer.rs"]
+mod layer;
 #[path = "../../crates/attestry-oci/src/link.rs"]
 mod link;
 #[path = "../../crates/attestry-oci/src/refusal.rs"]
@@ -74,6 +77,27 @@ pub fn refusal(bytes: &[u8]) {
 pub fn certificate_answer(bytes: &[u8]) {
     if let Ok(leaf) = answer::leaf(bytes) {
         assert!(leaf.len() <= bytes.len());
+    }
+}
+
+/// What a layer is listed with are paths of the image, and its digest is that of all bytes. The first byte chooses the
+/// media type.
+pub fn layer(bytes: &[u8]) {
+    const TYPES: [&str; 3] = ["", "+gzip", "+zstd"];
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let choice = usize::from(*choice) % TYPES.len();
+    let media_type = format!("application/vnd.oci.image.layer.v1.tar{}", TYPES[choice]);
+    // Small enough for the fuzzer to reach them.
+    let bounds = layer::Bounds { unpacked: 1 << 20, entries: 1000, names: 64 << 10, header: 16 << 10, window: 1 << 20 };
+    let Ok(layer) = layer::read(&media_type, bytes, &bounds) else { return };
+    assert!(layer.entries.len() as u64 <= bounds.entries);
+    for entry in &layer.entries {
+        let root = entry.path.is_empty() && entry.kind == attestry_core::layer::EntryKind::Opaque;
+        let clean = |part: &[u8]| !matches!(part, b"" | b"." | b"..") && !part.contains(&0);
+        assert!(root || entry.path.split(|byte| *byte == b'/').all(clean), "{entry:?}");
+    }
+    if choice == 0 {
+        assert_eq!(layer.diff_id, attestry_core::Digest::of(bytes));
     }
 }
 

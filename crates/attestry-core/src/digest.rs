@@ -60,6 +60,22 @@ impl Digest {
     }
 }
 
+/// Makes the digest of bytes that come one piece after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 impl FromStr for Digest {
     type Err = DigestError;
 
@@ -106,6 +122,16 @@ mod tests {
         let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
         assert_eq!(Digest::of("{}").to_string(), digest);
         assert_eq!(digest.parse(), Ok(Digest::of("{}")));
+    }
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole() {
+        let mut digester = Digester::default();
+        digester.update(b"{");
+        digester.update(b"");
+        digester.update(b"}");
+        assert_eq!(digester.finish(), Digest::of("{}"));
+        assert_eq!(Digester::default().finish(), Digest::of(""));
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub enum BlobRole {
     Config,
     /// A bundle or the payload of a legacy layer.
     Attachment,
+    /// A layer of an image; never asked for by policy and never kept as evidence, only the place of a gap of
+    /// `oci::pull_layer`.
+    Layer,
 }
 
 /// One document that is still wanted.

@@ -18,7 +18,7 @@ pub struct Layer {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     /// The path from the root of the image, `/` between its parts and none at its ends; cleaned of empty parts, `.`
-    /// and `..`. For a whiteout the path that it takes away.
+    /// and `..`. For a whiteout the path that it takes away. Empty only where the root itself is [`EntryKind::Opaque`].
     pub path: Vec<u8>,
     /// What stands there.
     pub kind: EntryKind,

@@ -40,7 +40,7 @@ pub mod strict_json;
 pub mod trust_root;
 pub mod verify;
 
-pub use digest::Digest;
+pub use digest::{Digest, Digester};
 pub use evidence::{Evidence, Gap, GapCause, Need, Needs};
 /// A moment with an RFC 3339 spelling. Never read from a clock here: `now` is always an argument.
 pub use jiff::Timestamp;

@@ -181,7 +181,7 @@ pub struct Stats {
     pub manifests: u64,
     /// Pages of the referrers API, fallback tags and legacy tags.
     pub listings: u64,
-    /// Configs and attachments.
+    /// Configs, attachments and layers.
     pub blobs: u64,
     /// Token services.
     pub tokens: u64,

@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use futures::stream;
+use futures::stream::{self, StreamExt as _};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -63,6 +63,8 @@ enum Payload {
     Unsized(Bytes),
     /// Some bytes, then the connection breaks.
     Cut(Bytes),
+    /// Some bytes, then nothing more.
+    Stalled(Bytes),
     /// Zeros without end.
     Endless,
     /// No answer at all.
@@ -107,6 +109,11 @@ impl Reply {
 
     pub(crate) fn cut(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Payload::Cut(body.into());
+        self
+    }
+
+    pub(crate) fn stalled(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Payload::Stalled(body.into());
         self
     }
 
@@ -192,6 +199,11 @@ impl Server {
                         let broken = Err(std::io::Error::other("cut"));
                         Body::from_stream(stream::iter([Ok(bytes), broken]))
                     }
+                    Payload::Stalled(bytes) => {
+                        notify.notify_one();
+                        let begun = stream::iter([std::io::Result::Ok(bytes)]);
+                        Body::from_stream(begun.chain(stream::pending()))
+                    }
                     Payload::Endless => {
                         let zeros = Bytes::from_static(&[b' '; 64 << 10]);
                         Body::from_stream(stream::repeat_with(move || std::io::Result::Ok(zeros.clone())))
@@ -233,7 +245,7 @@ impl Server {
         self.seen().iter().filter(|seen| seen.line().contains(part)).count()
     }
 
-    /// Waits until a request got no answer.
+    /// Waits until a request got no answer, or only the beginning of one.
     pub(crate) async fn is_silent(&self) {
         self.silent.notified().await;
     }

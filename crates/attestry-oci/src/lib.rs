@@ -8,10 +8,11 @@
 //!
 //! 1. [`ClientOptions`], in `registry`: what configuration says about a registry, and who may be talked to on its behalf.
 //! 2. [`Client::resolve`] and [`Client::collect`]: reading, in `pull`, `listing` and `collect`.
-//! 3. [`Client::attach_bundle`]: writing, in `push`, `attach`, `attach_legacy` and `tag_list`.
-//! 4. `transport`: what happens to every request on the way: authorisation (`auth`, `challenge`, `credentials`),
+//! 3. [`Client::layer`]: what a layer does to those below it, in `pull_layer` and [`layer`].
+//! 4. [`Client::attach_bundle`]: writing, in `push`, `attach`, `attach_legacy` and `tag_list`.
+//! 5. `transport`: what happens to every request on the way: authorisation (`auth`, `challenge`, `credentials`),
 //!    redirects, repeats, bounded bodies.
-//! 5. [`http_client`] and [`address`]: the one place that builds HTTP clients.
+//! 6. [`http_client`] and [`address`]: the one place that builds HTTP clients.
 
 pub mod address;
 mod attach;
@@ -25,11 +26,13 @@ mod error;
 #[cfg(test)]
 mod hostile;
 mod http;
+pub mod layer;
 mod limits;
 mod link;
 mod listing;
 mod patience;
 mod pull;
+mod pull_layer;
 mod push;
 mod refusal;
 mod registry;
@@ -46,6 +49,7 @@ pub use credentials::{CredentialPlaces, Credentials, DockerConfig};
 pub use error::OciError;
 pub use http::{HttpOptions, ProxyOptions, USER_AGENT, http_client};
 pub use limits::Limits;
+pub use pull_layer::LayerFault;
 pub use push::PushOutcome;
 pub use registry::{ClientOptions, RegistryEntry, Unlisted};
 pub use repair::Repaired;

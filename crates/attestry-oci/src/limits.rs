@@ -11,6 +11,8 @@ pub struct Limits {
     pub config: u64,
     /// A bundle or the payload of a legacy layer. Admission sets 4 MiB.
     pub attachment: u64,
+    /// A layer of an image, as it is packed. It is kept in a file, not in memory.
+    pub layer: u64,
     /// The answer of a token service or credential helper, and the body of an error.
     pub small: u64,
     /// Pages of one listing.
@@ -35,6 +37,7 @@ impl Default for Limits {
             manifest: 4 << 20,
             config: 1 << 20,
             attachment: 16 << 20,
+            layer: 4 << 30,
             small: 64 << 10,
             listing_pages: 10,
             listing: 8 << 20,

@@ -124,7 +124,25 @@ impl Client {
         let limit = match role {
             BlobRole::Config => limits.config,
             BlobRole::Attachment => limits.attachment,
+            // It would be held in memory.
+            BlobRole::Layer => return Err(Fault::over_limit(format!("{digest} is a layer, which is no document"))),
         };
+        let answer = self.get_blob(repository, digest, size, limit, budget).await?;
+        // One byte more than announced is read, so that a longer body shows as a wrong size.
+        let bytes = budget.within(answer.body(size + 1, Some(budget))).await?;
+        check_blob(digest, size, Digest::of(&bytes), bytes.len() as u64)?;
+        Ok(Document { media_type: String::new(), bytes })
+    }
+
+    /// GET of a blob of at most `limit` bytes, with status 200 and no other length than `size`, or a fault.
+    pub(crate) async fn get_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        size: u64,
+        limit: u64,
+        budget: &Budget,
+    ) -> Result<Answer, Fault> {
         if size > limit {
             return Err(Fault::over_limit(format!("{digest} has {size} bytes; at most {limit} are read")));
         }
@@ -134,22 +152,11 @@ impl Client {
         if answer.status() != StatusCode::OK {
             return Err(answer.fault());
         }
-        let wrong_size = |found: u64| {
-            Fault::malformed(format!(
-                "{digest} has {found} bytes at the registry and {size} in the manifest that names it"
-            ))
-        };
         // The size is known, so a longer body is refused before it is read (attacks 30 and 36).
-        if let Some(length) = answer.response.content_length().filter(|length| *length != size) {
-            return Err(wrong_size(length));
+        match answer.response.content_length() {
+            Some(length) if length != size => Err(wrong_size(digest, size, length)),
+            _ => Ok(answer),
         }
-        // One byte more than announced is read, so that a longer body shows as a wrong size.
-        let bytes = budget.within(answer.body(size + 1, Some(budget))).await?;
-        if bytes.len() as u64 != size {
-            return Err(wrong_size(bytes.len() as u64));
-        }
-        check_digest(digest, &bytes)?;
-        Ok(Document { media_type: String::new(), bytes })
     }
 
     /// GET of a manifest by tag or digest, with status 200 or a fault.
@@ -177,11 +184,26 @@ impl Client {
 }
 
 pub(crate) fn check_digest(wanted: Digest, bytes: &Bytes) -> Result<(), Fault> {
-    let found = Digest::of(bytes);
+    same_digest(wanted, Digest::of(bytes))
+}
+
+/// Compares a blob as it was read with what its descriptor says.
+pub(crate) fn check_blob(digest: Digest, size: u64, found: Digest, length: u64) -> Result<(), Fault> {
+    if length != size {
+        return Err(wrong_size(digest, size, length));
+    }
+    same_digest(digest, found)
+}
+
+fn same_digest(wanted: Digest, found: Digest) -> Result<(), Fault> {
     if found == wanted {
         return Ok(());
     }
     Err(Fault::malformed(format!("the registry sent {found} where {wanted} was asked for")))
+}
+
+fn wrong_size(digest: Digest, size: u64, found: u64) -> Fault {
+    Fault::malformed(format!("{digest} has {found} bytes at the registry and {size} in the manifest that names it"))
 }
 
 /// The type of a manifest: as served, and as the document says where it does. Two answers would be two meanings

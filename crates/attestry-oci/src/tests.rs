@@ -3,6 +3,7 @@
 
 mod attaching;
 mod authorising;
+mod layers;
 mod listing;
 mod pushing;
 mod reading;

@@ -108,6 +108,15 @@ impl Answer {
         read_bounded(self.response, &self.host, limit, budget).await
     }
 
+    /// Hands the body to `keep` as it comes; the rest as for [`Answer::body`]. Returns its length.
+    pub(crate) async fn each_chunk(
+        self,
+        limit: u64,
+        keep: impl FnMut(Bytes) -> Result<(), Fault>,
+    ) -> Result<u64, Fault> {
+        each_chunk(self.response, &self.host, limit, keep).await
+    }
+
     /// A refusal in the registry's own words, where it sent any.
     pub(crate) async fn refusal(self, limit: u64, budget: &Budget) -> String {
         let fallback = self.fault().detail;
@@ -243,13 +252,32 @@ impl Transport {
     }
 }
 
-/// Reads a body of at most `limit` bytes, whatever the headers say about it (attack 36).
+/// Reads a body of at most `limit` bytes into memory.
 pub(crate) async fn read_bounded(
-    mut response: reqwest::Response,
+    response: reqwest::Response,
     host: &str,
     limit: u64,
     budget: Option<&Budget>,
 ) -> Result<Bytes, Fault> {
+    let mut body = BytesMut::new();
+    let keep = |chunk: Bytes| {
+        if let Some(budget) = budget {
+            budget.take_bytes(chunk.len() as u64)?;
+        }
+        body.extend_from_slice(&chunk);
+        Ok(())
+    };
+    each_chunk(response, host, limit, keep).await?;
+    Ok(body.freeze())
+}
+
+/// Hands a body of at most `limit` bytes to `keep`, whatever the headers say about it (attack 36). Returns its length.
+async fn each_chunk(
+    mut response: reqwest::Response,
+    host: &str,
+    limit: u64,
+    mut keep: impl FnMut(Bytes) -> Result<(), Fault>,
+) -> Result<u64, Fault> {
     let too_large = || Fault::over_limit(format!("{host} sends more than {limit} bytes"));
     if let Some(encoding) = response.headers().get(CONTENT_ENCODING)
         && encoding.as_bytes() != b"identity"
@@ -259,17 +287,15 @@ pub(crate) async fn read_bounded(
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let mut body = BytesMut::new();
+    let mut length = 0;
     while let Some(chunk) = response.chunk().await.map_err(|error| Fault::transport(host, &error))? {
-        if (body.len() + chunk.len()) as u64 > limit {
+        length += chunk.len() as u64;
+        if length > limit {
             return Err(too_large());
         }
-        if let Some(budget) = budget {
-            budget.take_bytes(chunk.len() as u64)?;
-        }
-        body.extend_from_slice(&chunk);
+        keep(chunk)?;
     }
-    Ok(body.freeze())
+    Ok(length)
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
