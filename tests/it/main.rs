@@ -8,6 +8,7 @@
 mod admission;
 mod attestry;
 mod bad_input;
+mod base;
 mod conformance;
 mod crash;
 mod files;

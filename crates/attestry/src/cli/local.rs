@@ -183,6 +183,10 @@ pub(crate) struct BaseCheckArgs {
     /// The file of the BaseCatalog
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: File,
+    /// Read every layer: tell what the image's own remove or replace of the base, and refuse one that unpacks to
+    /// something else than the configuration says
+    #[arg(long)]
+    pub(crate) layers: bool,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 }

@@ -1,24 +1,23 @@
 //! `attestry base`: the catalog of trusted base images.
 
+mod check;
 mod images;
+mod layers;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use attestry_core::{Digest, Reason, Reference, Subject, Timestamp};
+use attestry_core::{Digest, Reference, Subject, Timestamp};
 use attestry_oci::{Budget, Client};
-use attestry_policy::base::{self, Catalog, EditError, FoundBase, ImageLayers, NewBuild};
-use attestry_policy::compile::BaseImage;
-use attestry_policy::document::{BaseProof, BuildSpec, OwnerSpec, PlatformSpec, Status};
-use attestry_policy::{PolicySet, SourceFile};
+use attestry_policy::SourceFile;
+use attestry_policy::base::{self, EditError, NewBuild};
+use attestry_policy::document::{BuildSpec, OwnerSpec, PlatformSpec, Status};
 use serde::Serialize;
 
 use super::Context;
-use crate::cli::{BaseAddArgs, BaseCheckArgs, BaseCommand, BaseStatusArgs, StatusName};
+use crate::cli::{BaseAddArgs, BaseCommand, BaseStatusArgs, StatusName};
 use crate::exit::{Exit, Failure};
-use crate::output::Paint;
-use crate::{files, policies, registry};
-use images::{Image, Images, read_images};
+use crate::{files, registry};
+use images::{Images, read_images};
 
 /// A catalog with years of rebuilds fits; policy sets take files of the same size.
 const MAX_CATALOG: u64 = 8 << 20;
@@ -27,7 +26,7 @@ pub(super) fn run(command: &BaseCommand, context: Context<'_>) -> Result<Exit, F
     match command {
         BaseCommand::Add(args) => add(args, context),
         BaseCommand::SetStatus(args) => set_status(args, context),
-        BaseCommand::Check(args) => check(args, context),
+        BaseCommand::Check(args) => check::run(args, context),
     }
 }
 
@@ -58,7 +57,7 @@ fn add(args: &BaseAddArgs, context: Context<'_>) -> Result<Exit, Failure> {
     let platforms = images.iter().map(|image| PlatformSpec {
         platform: image.platform_name(),
         digest: image.digest.to_string(),
-        layers: texts(&image.layers),
+        layers: texts(&image.layer_digests()),
         diff_ids: texts(&image.diff_ids),
     });
     let build = BuildSpec {
@@ -128,104 +127,6 @@ fn set_status(args: &BaseStatusArgs, context: Context<'_>) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Checked {
-    image: String,
-    trusted: bool,
-    platforms: Vec<CheckedPlatform>,
-}
-
-/// What one platform of the image stands on.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CheckedPlatform {
-    platform: String,
-    digest: Digest,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    base: Option<CheckedBase>,
-    /// Why it is not trusted; absent when it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Reason>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CheckedBase {
-    catalog: String,
-    name: String,
-    owner: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    contact: Option<String>,
-    status: &'static str,
-    build_added_at: Timestamp,
-    build_digest: Digest,
-    build_status: &'static str,
-}
-
-fn check(args: &BaseCheckArgs, context: Context<'_>) -> Result<Exit, Failure> {
-    let reference = registry::reference(&args.image)?;
-    let catalogs = load_catalogs(&args.catalog, context.output.paint)?;
-    let client = registry::client(&args.registry, context.environment, reference.repository())?;
-    let progress = context.output.progress(format!("reading {reference}"));
-    let found = registry::block_on(async {
-        let subject = resolve(&client, &reference).await?;
-        Ok((read_images(&client, &subject).await?, subject))
-    });
-    drop(progress);
-    let (Images { images, .. }, subject) = found?;
-    let demand =
-        BaseImage { catalogs, proof: BaseProof::Exact, allow: [Status::Supported].into(), max_build_age: None };
-    let now = Timestamp::now();
-    let platforms: Vec<CheckedPlatform> = images.iter().map(|image| assess(&demand, image, now)).collect();
-    let trusted = platforms.iter().all(|platform| platform.reason.is_none());
-    let result = Checked { image: reference.pin(subject.digest).to_string(), trusted, platforms };
-    context.output.result("BaseCheck", &result, || describe(&result, context.output.paint))?;
-    Ok(if trusted { Exit::Done } else { Exit::Untrusted })
-}
-
-fn assess(demand: &BaseImage, image: &Image, now: Timestamp) -> CheckedPlatform {
-    let layers = ImageLayers {
-        digest: image.digest,
-        layers: &image.layers,
-        diff_ids: &image.diff_ids,
-        claimed_base: image.claimed_base.as_deref(),
-    };
-    let assessment = demand.assess(layers, now);
-    let base = assessment.found.map(|FoundBase { catalog, base, build, image }| CheckedBase {
-        catalog: catalog.name.clone(),
-        name: base.name.clone(),
-        owner: base.owner.clone(),
-        contact: base.contact.clone(),
-        status: base.status.as_str(),
-        build_added_at: build.added_at,
-        build_digest: image.digest,
-        build_status: build.status.as_str(),
-    });
-    CheckedPlatform { platform: image.platform_name(), digest: image.digest, base, reason: assessment.reason }
-}
-
-fn describe(checked: &Checked, paint: Paint) -> String {
-    let word = if checked.trusted { paint.good("on a trusted base") } else { paint.bad("not on a trusted base") };
-    let mut text = format!("{word}  {}\n", checked.image);
-    for platform in &checked.platforms {
-        text.push_str(&format!("  {}  {}\n", paint.strong(&platform.platform), platform.digest));
-        if let Some(base) = &platform.base {
-            let contact = base.contact.as_ref().map(|contact| format!(", {contact}")).unwrap_or_default();
-            text.push_str(&format!("    base    {} ({}) in {}\n", base.name, base.status, base.catalog));
-            text.push_str(&format!(
-                "    build   {} of {} ({})\n",
-                base.build_digest, base.build_added_at, base.build_status
-            ));
-            text.push_str(&format!("    owner   {}{contact}\n", base.owner));
-        }
-        if let Some(reason) = &platform.reason {
-            text.push_str(&format!("    {reason}\n      hint: {}\n", reason.code.hint()));
-        }
-    }
-    text
-}
-
 async fn resolve(client: &Client, reference: &Reference) -> Result<Subject, Failure> {
     client.resolve(reference, &Budget::default()).await.map_err(|gap| {
         let reason = gap.reason();
@@ -243,20 +144,6 @@ fn catalog_file(path: &Path, create: bool) -> Result<SourceFile, Failure> {
         return Err(Failure::usage(format!("{} is not read as a document: name it .yaml", path.display())));
     }
     Ok(file)
-}
-
-fn load_catalogs(path: &Path, paint: Paint) -> Result<Vec<Arc<Catalog>>, Failure> {
-    let file = catalog_file(path, false)?;
-    let set = PolicySet::load(std::slice::from_ref(&file)).map_err(|errors| {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let problems = policies::render(&errors, std::slice::from_ref(&file), directory, paint);
-        Failure::failed(format!("the catalog in {} cannot be used\n{problems}", path.display()))
-    })?;
-    let catalogs: Vec<Arc<Catalog>> = set.catalogs().values().cloned().collect();
-    if catalogs.is_empty() {
-        return Err(Failure::failed(format!("{} holds no BaseCatalog", path.display())));
-    }
-    Ok(catalogs)
 }
 
 /// The lines of a problem are those of the text that would have been written, so no snippet is shown.

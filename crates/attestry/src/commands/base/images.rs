@@ -14,13 +14,18 @@ pub(super) struct Image {
     pub(super) digest: Digest,
     /// Such as `linux/amd64`, where index or config say it.
     pub(super) platform: Option<String>,
-    pub(super) layers: Vec<Digest>,
+    pub(super) layers: Vec<Descriptor>,
     pub(super) diff_ids: Vec<Digest>,
     /// What the manifest's annotation says of its base; proves nothing.
     pub(super) claimed_base: Option<String>,
 }
 
 impl Image {
+    /// Digests of the compressed layers.
+    pub(super) fn layer_digests(&self) -> Vec<Digest> {
+        self.layers.iter().map(|layer| layer.digest).collect()
+    }
+
     /// The platform in words.
     pub(super) fn platform_name(&self) -> String {
         self.platform.clone().unwrap_or_else(|| "no platform".to_owned())
@@ -82,12 +87,11 @@ async fn read_image(
     let blob = client.pull_blob(&subject.repository, config.digest, config.size, role, budget).await;
     let blob = blob.map_err(|gap| unreadable(subject, &gap))?;
     let config = ImageConfig::parse(&blob.bytes).with_context(|| format!("the config of {subject} cannot be read"))?;
-    let layers: Vec<Digest> = manifest.layers.iter().map(|layer| layer.digest).collect();
     let platform = platform.or_else(|| config.platform.map(|platform| platform.to_string()));
     Ok(Image {
         digest: subject.digest,
         platform,
-        layers,
+        layers: manifest.layers.clone(),
         diff_ids: config.diff_ids,
         claimed_base: manifest.annotations.get("org.opencontainers.image.base.digest").cloned(),
     })

@@ -1,0 +1,154 @@
+//! `attestry base check`: what an image stands on and, where asked for, what it changes of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use attestry_core::{Digest, Reason, Timestamp};
+use attestry_policy::PolicySet;
+use attestry_policy::base::{Catalog, FoundBase, ImageLayers};
+use attestry_policy::compile::BaseImage;
+use attestry_policy::document::{BaseProof, Status};
+use serde::Serialize;
+
+use super::images::{Image, Images, read_images};
+use super::layers::{self, Changes};
+use super::{Context, catalog_file, resolve};
+use crate::cli::BaseCheckArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::Paint;
+use crate::{policies, registry};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked {
+    image: String,
+    trusted: bool,
+    platforms: Vec<CheckedPlatform>,
+}
+
+/// What one platform of the image stands on.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckedPlatform {
+    platform: String,
+    digest: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<CheckedBase>,
+    /// Why it is not trusted; absent when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    /// What the image's own layers change of the base, where that was asked for and there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Changes>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckedBase {
+    catalog: String,
+    name: String,
+    owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<String>,
+    status: &'static str,
+    build_added_at: Timestamp,
+    build_digest: Digest,
+    build_status: &'static str,
+    /// How many of the image's layers are the base's.
+    layers: usize,
+}
+
+pub(super) fn run(args: &BaseCheckArgs, context: Context<'_>) -> Result<Exit, Failure> {
+    let reference = registry::reference(&args.image)?;
+    let catalogs = load_catalogs(&args.catalog, context.output.paint)?;
+    let client = registry::client(&args.registry, context.environment, reference.repository())?;
+    let progress = context.output.progress(format!("reading {reference}"));
+    let found = registry::block_on(async {
+        let subject = resolve(&client, &reference).await?;
+        Ok((read_images(&client, &subject).await?, subject))
+    });
+    drop(progress);
+    let (Images { images, .. }, subject) = found?;
+    let demand =
+        BaseImage { catalogs, proof: BaseProof::Exact, allow: [Status::Supported].into(), max_build_age: None };
+    let now = Timestamp::now();
+    let mut platforms: Vec<CheckedPlatform> = images.iter().map(|image| assess(&demand, image, now)).collect();
+    if args.layers {
+        for (image, platform) in images.iter().zip(&mut platforms) {
+            let Some(base) = &platform.base else { continue };
+            let progress = context.output.progress(format!("reading the layers of {}", platform.platform));
+            let read = registry::block_on(layers::changes(&client, &subject.repository, image, base.layers));
+            drop(progress);
+            match read? {
+                Ok(changes) => platform.changes = Some(changes),
+                Err(reason) => platform.reason = Some(reason),
+            }
+        }
+    }
+    let trusted = platforms.iter().all(|platform| platform.reason.is_none());
+    let result = Checked { image: reference.pin(subject.digest).to_string(), trusted, platforms };
+    context.output.result("BaseCheck", &result, || describe(&result, context.output.paint))?;
+    Ok(if trusted { Exit::Done } else { Exit::Untrusted })
+}
+
+fn assess(demand: &BaseImage, image: &Image, now: Timestamp) -> CheckedPlatform {
+    let layers = image.layer_digests();
+    let layers = ImageLayers {
+        digest: image.digest,
+        layers: &layers,
+        diff_ids: &image.diff_ids,
+        claimed_base: image.claimed_base.as_deref(),
+    };
+    let assessment = demand.assess(layers, now);
+    let base = assessment.found.map(|FoundBase { catalog, base, build, image }| CheckedBase {
+        catalog: catalog.name.clone(),
+        name: base.name.clone(),
+        owner: base.owner.clone(),
+        contact: base.contact.clone(),
+        status: base.status.as_str(),
+        build_added_at: build.added_at,
+        build_digest: image.digest,
+        build_status: build.status.as_str(),
+        layers: image.layers.len(),
+    });
+    let (platform, digest) = (image.platform_name(), image.digest);
+    CheckedPlatform { platform, digest, base, reason: assessment.reason, changes: None }
+}
+
+fn describe(checked: &Checked, paint: Paint) -> String {
+    let word = if checked.trusted { paint.good("on a trusted base") } else { paint.bad("not on a trusted base") };
+    let mut text = format!("{word}  {}\n", checked.image);
+    for platform in &checked.platforms {
+        text.push_str(&format!("  {}  {}\n", paint.strong(&platform.platform), platform.digest));
+        if let Some(base) = &platform.base {
+            let contact = base.contact.as_ref().map(|contact| format!(", {contact}")).unwrap_or_default();
+            text.push_str(&format!("    base    {} ({}) in {}\n", base.name, base.status, base.catalog));
+            text.push_str(&format!(
+                "    build   {} of {} ({})\n",
+                base.build_digest, base.build_added_at, base.build_status
+            ));
+            text.push_str(&format!("    owner   {}{contact}\n", base.owner));
+        }
+        if let Some(changes) = &platform.changes {
+            changes.describe(&mut text, paint);
+        }
+        if let Some(reason) = &platform.reason {
+            text.push_str(&format!("    {reason}\n      hint: {}\n", reason.code.hint()));
+        }
+    }
+    text
+}
+
+fn load_catalogs(path: &Path, paint: Paint) -> Result<Vec<Arc<Catalog>>, Failure> {
+    let file = catalog_file(path, false)?;
+    let set = PolicySet::load(std::slice::from_ref(&file)).map_err(|errors| {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let problems = policies::render(&errors, std::slice::from_ref(&file), directory, paint);
+        Failure::failed(format!("the catalog in {} cannot be used\n{problems}", path.display()))
+    })?;
+    let catalogs: Vec<Arc<Catalog>> = set.catalogs().values().cloned().collect();
+    if catalogs.is_empty() {
+        return Err(Failure::failed(format!("{} holds no BaseCatalog", path.display())));
+    }
+    Ok(catalogs)
+}
