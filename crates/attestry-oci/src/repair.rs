@@ -13,6 +13,7 @@ use attestry_core::{
     strict_json,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     Client,
@@ -26,6 +27,8 @@ use crate::{
 
 /// How many tags are looked through.
 const MAX_TAGS: usize = 1_000;
+/// Requests of one repair: each tag is one, each entry of the index another, and the index is read and written again.
+const REQUESTS: u32 = 4_000;
 
 /// What was done to a fallback index, read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub struct Repaired {
 impl Client {
     /// Rebuilds the fallback index of `subject`; `known` are manifests that are said to be attached to it.
     pub async fn repair_listing(&self, subject: &Subject, known: &[Digest]) -> Result<Repaired, OciError> {
-        let budget = Budget::of(self.transport.limits.push_time);
+        let budget = Budget::new(Instant::now() + self.transport.limits.push_time, REQUESTS);
         let (repository, host) = (&subject.repository, subject.repository.host());
         let _turn = self.turns.of(subject).await;
         let listed = self.listed_entries(subject, &budget).await?;

@@ -183,3 +183,16 @@ async fn a_thousand_tags_are_looked_through_and_no_more() {
     let server = check(endless, Some(GapCause::OverLimit)).await;
     assert_eq!(server.count("/tags/list"), Limits::default().listing_pages);
 }
+
+#[tokio::test]
+async fn as_many_tags_are_looked_through_as_are_listed() {
+    let sample = Sample::new(false);
+    let (tagged, _) = attach(&sample.store, Some("last"), sample.image, Value::Null);
+    let names = |count: usize| (1..count).map(|n| format!("t{n}")).chain(["last".to_owned()]).collect::<Vec<_>>();
+    let server = Server::start(with_tags(sample.store.clone(), names(1000))).await;
+    let repaired = user().repair_listing(&server.subject(sample.image), &[]).await.unwrap();
+    assert_eq!(repaired.added, [tagged]);
+    let server = Server::start(with_tags(sample.store.clone(), names(1001))).await;
+    let refused = user().repair_listing(&server.subject(sample.image), &[]).await.unwrap_err();
+    assert!(refused.to_string().contains("more than 1000 tags"), "{refused}");
+}

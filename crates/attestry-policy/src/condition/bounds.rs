@@ -1,12 +1,13 @@
 //! Bounds on the source, before any parser sees it.
 //!
 //! The parser and everything that walks its tree recurse, and `1+1+…` nests as deeply as it is long. The parser
-//! itself bounds brackets; what it does not bound are operators, so they are counted here. They are counted inside
-//! texts as well: telling text from code would need a second lexer that agrees with the first in every corner.
+//! itself bounds lists, maps and calls within each other; what it does not bound are operators and plain brackets, so
+//! they are counted here. They are counted inside texts as well: telling text from code would need a second lexer that
+//! agrees with the first in every corner.
 
 use super::{ConditionError, MAX_SOURCE};
 
-/// Brackets of all kinds that may be open at once; the parser's own bound.
+/// Lists, maps and calls that may be open at once; the parser's own bound.
 pub(super) const MAX_BRACKETS: u16 = 24;
 /// What can be an operator or a call: arithmetic, comparison, `in`, negation, choice, selection, index.
 const MAX_OPERATORS: usize = 400;

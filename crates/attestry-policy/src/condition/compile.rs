@@ -37,7 +37,7 @@ pub(super) fn compile(
         let (place, message) = first.map_or(((0, 0), String::new()), |error| (error.pos, error.msg));
         let number = |n: isize| u32::try_from(n).unwrap_or(0);
         if message.contains("recursion limit") {
-            return ConditionError::TooComplex("brackets are nested more than 24 deep");
+            return ConditionError::TooComplex("lists, maps and calls are nested more than 24 deep");
         }
         let message = attestry_core::reason::clean(message.trim_start_matches("Syntax error: "), 200);
         ConditionError::Syntax { line: number(place.0).max(1), column: number(place.1).max(1), message }
