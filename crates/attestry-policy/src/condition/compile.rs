@@ -32,13 +32,14 @@ pub(super) fn compile(
     let tree = parser.parse(source).map_err(|errors| {
         // Errors without a place only say that there were others.
         let mut errors = errors.errors;
+        // Where the bound ends the parser, the places that it then misses something at come before.
+        if errors.iter().any(|error| error.msg.contains("recursion limit")) {
+            return ConditionError::TooComplex("lists, maps and calls are nested more than 24 deep");
+        }
         errors.sort_by_key(|error| (error.pos.0 == 0, error.pos));
         let first = errors.into_iter().next();
         let (place, message) = first.map_or(((0, 0), String::new()), |error| (error.pos, error.msg));
         let number = |n: isize| u32::try_from(n).unwrap_or(0);
-        if message.contains("recursion limit") {
-            return ConditionError::TooComplex("lists, maps and calls are nested more than 24 deep");
-        }
         let message = attestry_core::reason::clean(message.trim_start_matches("Syntax error: "), 200);
         ConditionError::Syntax { line: number(place.0).max(1), column: number(place.1).max(1), message }
     })?;
