@@ -135,6 +135,28 @@ fn attack_18_rollback_behind_a_lost_memory() {
     stage.refused(4, "the TUF cache");
 }
 
+/// Of two that follow one repository the second waits until the first has written: it could put back what is older.
+#[test]
+fn attack_18_two_that_follow_one_repository_take_turns() {
+    let mut stage = Stage::new();
+    stage.update(0);
+    let cache = stage.home.path().join(".cache/attestry/tuf");
+    let folder = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let lock = fs::File::options().append(true).open(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    stage.repository.versions = [1, 2, 2];
+    stage.server.publish(&stage.repository);
+    let words = ["trust-root", "update", "trusted_root.json", "--tuf-root", "root.json", "--tuf-url"];
+    let mut waiting = attestry::attestry(stage.home.path()).args(words).arg(stage.server.url()).spawn().unwrap();
+    let asked = fs::read(folder.join("timestamp.json")).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(waiting.try_wait().unwrap().is_none(), "it did not wait");
+    assert_eq!(fs::read(folder.join("timestamp.json")).unwrap(), asked, "it wrote without its turn");
+    drop(lock);
+    assert!(waiting.wait().unwrap().success());
+    assert_ne!(fs::read(folder.join("timestamp.json")).unwrap(), asked);
+}
+
 #[test]
 fn attack_18_freeze() {
     let mut stage = Stage::new();
