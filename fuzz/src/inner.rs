@@ -12,6 +12,9 @@ mod frame;
 mod layer;
 #[path = "../../crates/attestry-oci/src/link.rs"]
 mod link;
+#[allow(dead_code, reason = "only the parser is called")]
+#[path = "../../crates/attestry-oci/src/listing/page.rs"]
+mod page;
 #[path = "../../crates/attestry-oci/src/refusal.rs"]
 mod refusal;
 #[allow(dead_code, reason = "only the parser is called")]
@@ -64,6 +67,16 @@ pub fn token_answer(bytes: &[u8]) {
     if let Some(issued) = token::read(bytes) {
         assert!(!issued.token.is_empty() && issued.token.len() <= bytes.len() && issued.life <= 3600);
     }
+}
+
+/// Every entry of a page is listed or counted as unreadable, and a page is nothing else.
+pub fn listing(bytes: &[u8]) {
+    let Ok(page) = page::read(bytes) else { return };
+    let value: serde_json::Value = serde_json::from_slice(bytes).expect("a page is JSON");
+    let entries = value["manifests"].as_array().map(Vec::len);
+    assert_eq!(entries, Some(page.entries.len() + page.unreadable));
+    assert!(value["config"].is_null() && value["layers"].is_null());
+    assert!(page.entries.iter().all(|entry| entry.artifact_type.as_deref() != Some("")));
 }
 
 /// A refusal is told in one short line.

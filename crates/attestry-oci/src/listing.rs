@@ -1,16 +1,16 @@
 //! The lists of attachments: the referrers API merged with its fallback tag, and cosign's tags.
 
+mod page;
+
 use std::collections::{BTreeMap, HashSet};
 
 use attestry_core::{
     Digest, GapCause, Repository,
     evidence::{Document, Layout, Listed},
-    manifest::{Descriptor, OCI_INDEX},
-    strict_json,
+    manifest::OCI_INDEX,
 };
+pub(crate) use page::PREDICATE_TYPE;
 use reqwest::{StatusCode, header::LINK};
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::Value;
 use url::Url;
 
 use crate::{
@@ -22,9 +22,6 @@ use crate::{
     registry::Registry,
     transport::{Answer, Call},
 };
-
-/// Where a bundle's manifest says what the bundle holds (cosign BUNDLE_SPEC). A hint, never a filter.
-pub(crate) const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
 
 /// What was found in one layout. Entries that were read count even beside a fault: a met requirement stays met.
 #[derive(Debug, Default)]
@@ -142,7 +139,7 @@ impl Client {
         pages.next = next_page(registry, repository, &answer)?;
         let body = budget.within(answer.body(limits.listing.saturating_sub(*read), Some(budget))).await?;
         *read += body.len() as u64;
-        let page = entries(&body)?;
+        let page = page::read(&body).map_err(Fault::malformed)?;
         listing.entries.extend(page.entries);
         if listing.entries.len() > limits.listing_entries {
             return Err(too_many(limits.listing_entries));
@@ -161,7 +158,7 @@ impl Client {
             Err(fault) => return Listing::failed(fault),
         };
         let FallbackIndex::Index { body, .. } = found else { return Listing::default() };
-        match entries(&body) {
+        match page::read(&body).map_err(Fault::malformed) {
             Err(fault) => Listing::failed(fault),
             Ok(page) => {
                 let fault = (page.unreadable > 0).then(|| unreadable(page.unreadable));
@@ -247,41 +244,6 @@ pub(crate) fn next_page(registry: &Registry, repository: &Repository, answer: &A
     next.set_path(target.path());
     next.set_query(target.query());
     Ok(Some(next))
-}
-
-struct Page {
-    entries: Vec<Listed>,
-    /// Entries that are no descriptors. They may name the very attachment that is looked for.
-    unreadable: usize,
-}
-
-fn entries(body: &[u8]) -> Result<Page, Fault> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Wire {
-        media_type: Option<String>,
-        manifests: Option<Vec<Value>>,
-        config: Option<IgnoredAny>,
-        layers: Option<IgnoredAny>,
-    }
-    let wire: Wire =
-        strict_json::read(body).map_err(|error| Fault::malformed(format!("the listing cannot be read: {error}")))?;
-    let (Some(manifests), None, None) = (wire.manifests, wire.config, wire.layers) else {
-        return Err(Fault::malformed("the listing is no OCI index"));
-    };
-    if wire.media_type.is_some_and(|inside| inside != OCI_INDEX) {
-        return Err(Fault::malformed("the listing says that it is something else than an OCI index"));
-    }
-    let total = manifests.len();
-    let entries: Vec<Listed> =
-        manifests.into_iter().filter_map(|value| Descriptor::deserialize(value).ok()).map(listed).collect();
-    Ok(Page { unreadable: total - entries.len(), entries })
-}
-
-fn listed(descriptor: Descriptor) -> Listed {
-    let predicate_type = descriptor.annotations.and_then(|mut annotations| annotations.remove(PREDICATE_TYPE));
-    let artifact_type = descriptor.artifact_type.filter(|text| !text.is_empty());
-    Listed { digest: descriptor.digest, artifact_type, predicate_type }
 }
 
 /// One entry per digest, in the order in which they were listed; hints are taken from whoever has them.

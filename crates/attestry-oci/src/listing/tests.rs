@@ -8,7 +8,7 @@ fn an_index_is_an_index_and_nothing_else() {
     let digest = Digest::of("x");
     let good = format!(r#"{{"mediaType":"m","digest":"{digest}","size":1}}"#);
     let check = |body: String, expected: Option<(usize, usize)>| {
-        let found = entries(body.as_bytes()).ok().map(|page| (page.entries.len(), page.unreadable));
+        let found = page::read(body.as_bytes()).ok().map(|page| (page.entries.len(), page.unreadable));
         assert_eq!(found, expected, "{body}");
     };
     check(r#"{"manifests":[]}"#.into(), Some((0, 0)));
