@@ -149,8 +149,14 @@ fn attack_18_two_that_follow_one_repository_take_turns() {
     let words = ["trust-root", "update", "trusted_root.json", "--tuf-root", "root.json", "--tuf-url"];
     let mut waiting = attestry::attestry(stage.home.path()).args(words).arg(stage.server.url()).spawn().unwrap();
     let asked = fs::read(folder.join("timestamp.json")).unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
-    assert!(waiting.try_wait().unwrap().is_none(), "it did not wait");
+    // The kernel lists who waits for a lock: `1: -> FLOCK ADVISORY WRITE <pid> …`.
+    let pid = waiting.id().to_string();
+    let waits = |line: &str| line.contains("->") && line.split_whitespace().any(|word| word == pid);
+    let start = Instant::now();
+    while !fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
+        assert!(waiting.try_wait().unwrap().is_none(), "it did not wait");
+        assert!(start.elapsed() < Duration::from_secs(30), "it neither waits nor ends");
+    }
     assert_eq!(fs::read(folder.join("timestamp.json")).unwrap(), asked, "it wrote without its turn");
     drop(lock);
     assert!(waiting.wait().unwrap().success());
