@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use attestry_playground::ImageBuilder;
+use attestry_playground::{Child, Effect, Fault, Image, ImageBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -58,7 +58,7 @@ fn attack_70_what_an_image_changes_of_its_base_is_told() {
     let base_files = ["etc/passwd", "etc/ssl/ca.pem", "usr/bin/sh", "usr/bin/ls", "bin->usr/bin"];
     let base_layer = tar(home, "base", &base_files);
     let plain = tar(home, "plain", &["app/serve", "etc/app.conf"]);
-    // A whiteout, an opaque directory, and a file that lands in the base through its own link.
+    // A whiteout, an opaque directory, and a file whose name leads through a link of the base.
     let evil = tar(home, "evil", &["etc/ssl/.wh..wh..opq", "usr/bin/.wh.ls", "app/serve"]);
     let through = tar(home, "through", &["bin/sh"]);
     // `tar` packs the folder `bin` as well, which would take the link's place: only the file is kept.
@@ -74,7 +74,8 @@ fn attack_70_what_an_image_changes_of_its_base_is_told() {
 
         let harmless = append(&peers, Some(&base), &plain, &tag("shop/plain"));
         let found = check(home, 0, &harmless);
-        assert_eq!(found["changes"], json!({"count": 0, "listed": []}), "{kind:?}: {found:#}");
+        let nothing = json!({"removed": 0, "emptied": 0, "replaced": 0, "listed": []});
+        assert_eq!(found["changes"], nothing, "{kind:?}: {found:#}");
         assert_eq!(found["base"]["layers"], 1);
 
         let first = append(&peers, Some(&base), &evil, &tag("shop/evil"));
@@ -89,11 +90,16 @@ fn attack_70_what_an_image_changes_of_its_base_is_told() {
             .collect();
         assert_eq!(
             listed,
-            [("removed", "usr/bin/ls", 1), ("emptied", "etc/ssl", 1), ("replaced", "usr/bin/sh", 1)],
+            [
+                ("removed", "usr/bin/ls", 1),
+                ("emptied", "etc/ssl", 1),
+                ("replaced", "bin", 1),
+                ("replaced", "usr/bin/sh", 1)
+            ],
             "{kind:?}"
         );
         let text = run(home, 0, &["base", "check", &image, "--catalog", "catalog.yaml", "--layers"]);
-        assert!(text.contains("3 changes to the base") && text.contains("removed   /usr/bin/ls"), "{text}");
+        assert!(text.contains("1 removed, 1 emptied, 2 replaced") && text.contains("removed   /usr/bin/ls"), "{text}");
         // Without being asked no layer is read.
         let quick = run(home, 0, &["base", "check", &image, "--catalog", "catalog.yaml", "--output", "json"]);
         assert!(!quick.contains("\"changes\""), "{quick}");
@@ -114,16 +120,57 @@ async fn attack_77_a_layer_that_unpacks_to_something_else_is_refused() {
     for (name, image) in [("base", &base), ("honest", &honest), ("forged", &forged)] {
         registry.load(name, image, &["1"]).await.unwrap();
     }
-    let named =
-        |name: &str, image: &attestry_playground::Image| format!("{}/{name}@{}", registry.host(), image.digest());
+    let named = |name: &str, image: &Image| format!("{}/{name}@{}", registry.host(), image.digest());
     // The binary blocks its thread, and the registry is served by this runtime.
     tokio::task::block_in_place(|| {
         add_base(home, &named("base", &base));
-        assert_eq!(check(home, 0, &named("honest", &honest))["changes"]["count"], 0);
+        assert_eq!(check(home, 0, &named("honest", &honest))["changes"]["listed"], json!([]));
         let found = check(home, 1, &named("forged", &forged));
-        assert_eq!(found["reason"]["code"], "base-claims-disagree", "{found:#}");
-        assert!(found.get("changes").is_none(), "{found:#}");
+        assert_eq!(found["refused"]["code"], "base-claims-disagree", "{found:#}");
+        assert!(found.get("changes").is_none() && found.get("reason").is_none(), "{found:#}");
         // Digests alone agree, so without a look into the layer nothing shows.
         run(home, 0, &["base", "check", &named("forged", &forged), "--catalog", "catalog.yaml"]);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_cannot_be_read_leaves_open_what_it_changes_and_hides_no_refusal() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let registry = attestry_playground::Registry::start().await.unwrap();
+    let base = ImageBuilder::multi().files(&[("etc/os-release", "debian")]).build().unwrap();
+    let on = |platform: &str, base: Option<&Image>| {
+        let builder = ImageBuilder::single(platform).program("app");
+        base.map_or(builder.clone(), |base| builder.base(base)).build().unwrap()
+    };
+    let (amd, arm) = (on("linux/amd64", Some(&base)), on("linux/arm64", Some(&base)));
+    let elsewhere = on("linux/arm64", None);
+    let index = |second| {
+        Image::index(&[
+            Child { image: &amd, platform: Some("linux/amd64"), annotations: &[] },
+            Child { image: second, platform: Some("linux/arm64"), annotations: &[] },
+        ])
+    };
+    let (sound, mixed) = (index(&arm), index(&elsewhere));
+    for (name, image) in [("base", &base), ("sound", &sound), ("mixed", &mixed)] {
+        registry.load(name, image, &["1"]).await.unwrap();
+    }
+    let own = amd.platforms()[0].layers.last().unwrap().digest;
+    registry.inject(Fault::any(format!("/blobs/{own}"), Effect::status(StatusCode::NOT_FOUND)));
+    tokio::task::block_in_place(|| {
+        add_base(home, &format!("{}/base@{}", registry.host(), base.digest()));
+        let check = |code: i32, name: &str, image: &Image| {
+            let image = format!("{}/{name}@{}", registry.host(), image.digest());
+            let words = ["base", "check", &image, "--catalog", "catalog.yaml", "--layers", "--output", "json"];
+            serde_json::from_str::<Value>(&run(home, code, &words)).unwrap()
+        };
+        let found = check(3, "sound", &sound);
+        assert_eq!(found["trusted"], true, "the layers are the base's all the same: {found:#}");
+        assert_eq!(found["platforms"][0]["unknown"]["code"], "not-found");
+        assert_eq!(found["platforms"][0]["unknown"]["details"]["layer"], own.to_string());
+        assert_eq!(found["platforms"][1]["changes"]["listed"], json!([]), "the other platform is told");
+        let found = check(1, "mixed", &mixed);
+        assert_eq!(found["platforms"][0]["unknown"]["code"], "not-found");
+        assert_eq!(found["platforms"][1]["reason"]["code"], "base-unknown");
     });
 }

@@ -104,7 +104,7 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-/// Members of a platform; those of a configuration begin with the same.
+/// Members of a platform.
 const PLATFORM: Names = Names(&[
     ("architecture", Names::NONE),
     ("os", Names::NONE),
@@ -140,6 +140,9 @@ pub enum ManifestError {
     /// Not strict JSON, or not of the shape of its type.
     #[error("the manifest cannot be read: {0}")]
     Json(#[from] StrictJsonError),
+    /// As [`Self::Json`], for the configuration of an image.
+    #[error("the configuration cannot be read: {0}")]
+    Config(#[source] StrictJsonError),
     /// A type that is neither a manifest nor an index.
     #[error("media type {0:?} is no image manifest or index")]
     MediaType(String),

@@ -40,7 +40,7 @@ impl Names {
         let Self(known) = self;
         match known.iter().find(|(exact, _)| *exact == name) {
             Some((_, below)) => Ok(below),
-            None => match known.iter().find(|(exact, _)| fold(exact) == fold(name)) {
+            None => match known.iter().find(|(exact, _)| same_but_case(exact, name)) {
                 Some((exact, _)) => Err(exact),
                 None => Ok(Self::NONE),
             },
@@ -48,9 +48,13 @@ impl Names {
     }
 }
 
-/// A name without its case. Both ways, since two letters of other scripts become `s` and `k` in one of them only.
-fn fold(name: &str) -> String {
-    name.to_uppercase().to_lowercase()
+/// Whether two names are one without their case. Both ways, since two letters of other scripts become `s` and `k` in one
+/// of them only.
+fn same_but_case(exact: &str, name: &str) -> bool {
+    match name.is_ascii() {
+        true => exact.eq_ignore_ascii_case(name),
+        false => exact.to_lowercase() == name.to_uppercase().to_lowercase(),
+    }
 }
 
 /// Checks `bytes` and returns nothing: for documents that are read by a typed parser afterwards.

@@ -121,7 +121,8 @@ fn not_the_same(reference: &Reference, tagged: &Tagged) -> Option<Reason> {
         Tagged::Names(_) => disagreement(reference, tagged),
         Tagged::Unknown(gap) => Some(gap.reason().with("tag", tag)),
         Tagged::NotAsked => {
-            Some(Reason::new(ReasonCode::BudgetSpent, format!("what tag {tag} names was not read")).with("tag", tag))
+            let message = format!("what tag {tag} names was not read; saved evidence does not say it");
+            Some(Reason::new(ReasonCode::BudgetSpent, message).with("tag", tag))
         }
     }
 }

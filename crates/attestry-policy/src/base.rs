@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use attestry_core::{Digest, Reason, ReasonCode, Timestamp};
 
-pub use changes::{Change, Overlay, TooManyNames, What};
+pub use changes::{Bounds, Change, Changes, Overlay, OverlayError, What};
 pub use edit::{EditError, NewBuild, add_build, set_status};
 
 use crate::{

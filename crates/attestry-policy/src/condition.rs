@@ -34,7 +34,7 @@ use serde_json::Value as Json;
 pub const MAX_SOURCE: usize = 4 << 10;
 /// Steps of one evaluation.
 pub const MAX_STEPS: u64 = 100_000;
-/// Bytes of a predicate or configuration that a condition may look at.
+/// Bytes of a predicate that a condition may look at.
 pub const MAX_PREDICATE: usize = 2 << 20;
 /// Values in a predicate or configuration that a condition may look at.
 pub const MAX_NODES: usize = 100_000;

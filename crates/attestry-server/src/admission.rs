@@ -41,6 +41,8 @@ const MARGIN: Duration = Duration::from_millis(1200);
 const FLOOR: Duration = Duration::from_millis(200);
 /// How long a refusal waits for a log that was too slow for the admit before it.
 const CORRECTION: Duration = Duration::from_secs(60);
+/// Requests for what one tag names: HEAD, GET where a registry knows no HEAD, and what is repeated or challenged.
+const TAG_REQUESTS: u32 = 8;
 /// Part of the time that is kept for writing the record.
 const RECORDING: Duration = Duration::from_millis(150);
 
@@ -240,7 +242,7 @@ async fn tag_beside(
     if !set.policies().iter().any(minds) {
         return Tagged::NotAsked;
     }
-    let budget = Budget::new(deadline, Budget::REQUESTS);
+    let budget = Budget::new(deadline, TAG_REQUESTS);
     Tagged::of(app.judge.client().resolve_beside(reference, &budget).await)
 }
 

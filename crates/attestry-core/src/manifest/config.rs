@@ -64,12 +64,43 @@ const EXECUTION: [(&str, Holds); 9] = [
     ("StopSignal", Holds::Text),
 ];
 
-/// The same as names, of which a node ignores the case.
-const EXECUTION_NAMES: [(&str, &Names); EXECUTION.len()] = {
-    let mut names = [("", Names::NONE); EXECUTION.len()];
+/// Whatever else Docker and Podman read there (Docker image specification v1.3).
+const DOCKER: [(&str, &Names); 19] = [
+    ("Hostname", Names::NONE),
+    ("Domainname", Names::NONE),
+    ("AttachStdin", Names::NONE),
+    ("AttachStdout", Names::NONE),
+    ("AttachStderr", Names::NONE),
+    ("Tty", Names::NONE),
+    ("OpenStdin", Names::NONE),
+    ("StdinOnce", Names::NONE),
+    ("Healthcheck", &HEALTHCHECK),
+    ("ArgsEscaped", Names::NONE),
+    ("Image", Names::NONE),
+    ("NetworkDisabled", Names::NONE),
+    ("MacAddress", Names::NONE),
+    ("OnBuild", Names::NONE),
+    ("StopTimeout", Names::NONE),
+    ("Shell", Names::NONE),
+    ("Memory", Names::NONE),
+    ("MemorySwap", Names::NONE),
+    ("CpuShares", Names::NONE),
+];
+const HEALTHCHECK: Names = Names(&[
+    ("Test", Names::NONE),
+    ("Interval", Names::NONE),
+    ("Timeout", Names::NONE),
+    ("StartPeriod", Names::NONE),
+    ("StartInterval", Names::NONE),
+    ("Retries", Names::NONE),
+]);
+
+/// All members of `config` that a node reads, of which it ignores the case.
+const EXECUTION_NAMES: [(&str, &Names); EXECUTION.len() + DOCKER.len()] = {
+    let mut names = [("", Names::NONE); EXECUTION.len() + DOCKER.len()];
     let mut at = 0;
-    while at < EXECUTION.len() {
-        names[at].0 = EXECUTION[at].0;
+    while at < names.len() {
+        names[at] = if at < EXECUTION.len() { (EXECUTION[at].0, Names::NONE) } else { DOCKER[at - EXECUTION.len()] };
         at += 1;
     }
     names
@@ -79,8 +110,10 @@ const EXECUTION_NAMES: [(&str, &Names); EXECUTION.len()] = {
 const CONFIG: Names = Names(&[
     ("architecture", Names::NONE),
     ("os", Names::NONE),
+    ("os.version", Names::NONE),
+    ("os.features", Names::NONE),
     ("variant", Names::NONE),
-    ("rootfs", &Names(&[("diff_ids", Names::NONE)])),
+    ("rootfs", &Names(&[("type", Names::NONE), ("diff_ids", Names::NONE)])),
     ("config", &Names(&EXECUTION_NAMES)),
 ]);
 
@@ -101,7 +134,7 @@ impl ImageConfig {
         struct RootFs {
             diff_ids: Option<Vec<Digest>>,
         }
-        let wire: Wire = strict_json::read_named(bytes, &CONFIG)?;
+        let wire: Wire = strict_json::read_named(bytes, &CONFIG).map_err(ManifestError::Config)?;
         let platform = (!wire.os.is_empty() || !wire.architecture.is_empty()).then_some(Platform {
             architecture: wire.architecture,
             os: wire.os,
@@ -111,7 +144,7 @@ impl ImageConfig {
         let labels: Option<BTreeMap<String, String>> = match execution.get("Labels") {
             None => None,
             Some(labels) => Deserialize::deserialize(labels)
-                .map_err(|error: serde_json::Error| StrictJsonError::new(&format!("config.Labels: {error}")))?,
+                .map_err(|error: serde_json::Error| unreadable(&format!("config.Labels: {error}")))?,
         };
         Ok(Self {
             platform,
@@ -136,13 +169,16 @@ impl ImageConfig {
                 None => drop(execution.insert(name.to_owned(), holds.empty())),
                 Some(written) if holds.fits(written) => {}
                 Some(_) => {
-                    let message = format!("config.{name} is of another type than it should be");
-                    return Err(StrictJsonError::new(&message).into());
+                    return Err(unreadable(&format!("config.{name} is of another type than it should be")));
                 }
             }
         }
         Ok(execution)
     }
+}
+
+fn unreadable(what: &str) -> ManifestError {
+    ManifestError::Config(StrictJsonError::new(what))
 }
 
 #[cfg(test)]
@@ -221,8 +257,13 @@ mod tests {
             format!(r#"{{"rootfs":{{"diff_ids":[]}},"rootFS":{{"diff_ids":["{digest}"]}}}}"#),
             format!(r#"{{"rootfs":{{"diff_ids":[],"Diff_IDs":["{digest}"]}}}}"#),
             r#"{"os":"linux","OS":"windows"}"#.to_owned(),
+            r#"{"os.version":"1","OS.Version":"2"}"#.to_owned(),
+            r#"{"config":{"healthcheck":{"Test":["CMD","/evil"]}}}"#.to_owned(),
+            r#"{"config":{"Healthcheck":{"test":["CMD","/evil"]}}}"#.to_owned(),
+            r#"{"config":{"SHELL":["/evil"]}}"#.to_owned(),
         ] {
-            assert!(ImageConfig::parse(text.as_bytes()).is_err(), "{text}");
+            let read = ImageConfig::parse(text.as_bytes());
+            assert!(matches!(read, Err(ManifestError::Config(_))), "{text}: {read:?}");
         }
         // As Docker writes it: a second configuration under a name of its own, and labels in both cases.
         let docker = r#"{"container_config":{"User":""},"config":{"Labels":{"a":"1","A":"2"},"Image":"x"}}"#;

@@ -101,6 +101,8 @@ struct Header {
     link: Vec<u8>,
     size: u64,
     kind: u8,
+    /// Major and minor number of a device.
+    device: [u64; 2],
 }
 
 impl Header {
@@ -143,7 +145,9 @@ impl Header {
         }
         let size = number(&block[124..136]).and_then(|size| u64::try_from(size).ok());
         let size = size.ok_or_else(|| LayerError::malformed("the size of an entry is no number"))?;
-        Ok(Self { name, link: until_zero(&block[157..257]).to_vec(), size, kind: block[156] })
+        // What is no number is no device that could be made.
+        let device = [&block[329..337], &block[337..345]].map(|field| octal(field).unwrap_or_default());
+        Ok(Self { name, link: until_zero(&block[157..257]).to_vec(), size, kind: block[156], device })
     }
 
     /// The content of an extended header or long name.
@@ -179,8 +183,8 @@ impl Header {
             0 if self.name.ends_with(b"/") => EntryKind::Directory,
             b'5' => EntryKind::Directory,
             b'2' => EntryKind::Symlink(self.link),
-            0 | b'0' | b'1' | b'3' | b'4' | b'6' | b'7' => EntryKind::File,
             b'S' => return Err(LayerError::unsupported("it has sparse files")),
+            0 | b'0' | b'1' | b'3' | b'4' | b'6' | b'7' => EntryKind::File,
             kind => return Err(LayerError::unsupported(format!("it has entries of kind {:?}", char::from(kind)))),
         };
         // Go reads the next header where others read the content.
@@ -188,7 +192,13 @@ impl Header {
             let name = String::from_utf8_lossy(&self.name);
             return Err(LayerError::malformed(format!("{name} has content and is of a kind that has none")));
         }
-        place::place(&self.name, kind)
+        let entry = place::place(&self.name, kind)?;
+        // Made as it is, such a device is a whiteout of overlayfs.
+        let made = entry.as_ref().is_some_and(|entry| entry.kind == EntryKind::File);
+        if made && self.kind == b'3' && self.device == [0, 0] {
+            return Err(LayerError::unsupported("it has a whiteout of the overlay file system"));
+        }
+        Ok(entry)
     }
 }
 

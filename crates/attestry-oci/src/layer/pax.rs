@@ -61,8 +61,11 @@ fn check_other(key: &[u8]) -> Result<(), LayerError> {
     if key.starts_with(b"GNU.sparse.") {
         return Err(LayerError::unsupported("it has sparse files"));
     }
-    // containerd sets attributes as they are, and these make a whiteout or an opaque directory on overlayfs.
-    if [&b"SCHILY.xattr.trusted.overlay."[..], b"SCHILY.xattr.user.overlay."].iter().any(|set| key.starts_with(set)) {
+    // containerd sets attributes as they are, and these make a whiteout or an opaque directory on overlayfs and
+    // fuse-overlayfs.
+    const OVERLAY: [&[u8]; 3] =
+        [b"SCHILY.xattr.trusted.overlay.", b"SCHILY.xattr.user.overlay.", b"SCHILY.xattr.user.fuseoverlayfs."];
+    if OVERLAY.iter().any(|set| key.starts_with(set)) {
         return Err(LayerError::unsupported("it sets attributes of the overlay file system"));
     }
     Ok(())

@@ -608,7 +608,7 @@ fn attack_70_what_conditions_give_over_a_configuration() {
     let config = r#"{"os": "linux", "config": {"User": "1000:1000", "Env": ["PATH=/bin", "LD_PRELOAD=/x.so"],
         "Entrypoint": ["/app", "serve"], "ExposedPorts": {"8080/tcp": {}}, "Labels": {"team": "shop"}}}"#;
     for (source, expected) in [
-        ("config.User.matches('^[1-9][0-9]*(:[0-9]+)?$')", "pass"),
+        ("config.User.matches('^[1-9][0-9]{0,8}(:[0-9]{1,9})?$')", "pass"),
         ("config.User == '1000:1000' && config.Entrypoint == ['/app', 'serve']", "pass"),
         ("!config.Env.exists(e, e.startsWith('LD_PRELOAD='))", "false"),
         ("config.ExposedPorts.all(port, port == '8080/tcp')", "pass"),

@@ -183,8 +183,8 @@ pub(crate) struct BaseCheckArgs {
     /// The file of the BaseCatalog
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: File,
-    /// Read every layer: tell what the image's own remove or replace of the base, and refuse one that unpacks to
-    /// something else than the configuration says
+    /// Read every layer of what stands on a base: tell what the image's own remove or replace of it, and refuse one
+    /// that unpacks to something else than the configuration says
     #[arg(long)]
     pub(crate) layers: bool,
     #[command(flatten)]

@@ -307,9 +307,11 @@ pub(super) const POLICIES: &[Policy] = &[
         evidence: &[
             ("ordinary-user", |world| world.evidence_of(&run_as(json!("1000"), &[]))),
             ("root", |world| world.evidence_of(&run_as(json!(""), &[]))),
+            ("huge-user", |world| world.evidence_of(&run_as(json!("4294967296"), &[]))),
             ("named-user", |world| world.evidence_of(&run_as(json!("app"), &[]))),
             ("preload", |world| {
-                world.evidence_of(&run_as(json!("1000"), &[("Env", json!(["PATH=/bin", "LD_PRELOAD=/tmp/x.so"]))]))
+                let variables = json!(["PATH=/usr/local/bin:/usr/bin:/bin", "LD_PRELOAD=/tmp/x.so"]);
+                world.evidence_of(&run_as(json!("1000"), &[("Env", variables)]))
             }),
             ("other-program", |world| world.evidence_of(&run_as(json!("1000"), &[("Cmd", json!(["sh", "-c", "id"]))]))),
             ("two-users", |world| world.evidence_of(&run_as(json!("1000"), &[("user", json!("0"))]))),
@@ -327,6 +329,12 @@ pub(super) const POLICIES: &[Policy] = &[
         ],
         cases: &[
             admit("admit-ordinary-user", "ordinary-user", "Runs its own program under a number that is not root's."),
+            deny(
+                "deny-user-beyond-all-numbers",
+                "huge-user",
+                &[ConditionFalse],
+                "2 to the 32nd is no number of a user, and some nodes take it for 0, which is root.",
+            ),
             deny("deny-root", "root", &[ConditionFalse], "No user is named, so it runs as root."),
             deny(
                 "deny-user-by-name",
@@ -334,7 +342,7 @@ pub(super) const POLICIES: &[Policy] = &[
                 &[ConditionFalse],
                 "What number a name stands for is written in a layer, where anybody can give it root's.",
             ),
-            deny("deny-preload", "preload", &[ConditionFalse], "A variable makes every program load a library first."),
+            deny("deny-preload", "preload", &[ConditionFalse], "A variable that nobody listed loads a library first."),
             deny("deny-other-program", "other-program", &[ConditionFalse], "The layers are good, but a shell is run."),
             deny(
                 "deny-one-platform-as-root",

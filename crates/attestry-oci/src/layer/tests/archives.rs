@@ -70,7 +70,6 @@ fn kinds_are_those_that_containerd_unpacks() {
         (b'0', "f a"),
         (b'1', "f a"),
         (b'2', "l a>"),
-        (b'3', "f a"),
         (b'4', "f a"),
         (b'5', "d a"),
         (b'6', "f a"),
@@ -84,12 +83,38 @@ fn kinds_are_those_that_containerd_unpacks() {
         refuses(&[header(kind, ".wh.a")], &expected);
     }
     refuses(&[header(b'S', "a")], "unsupported: it has sparse files");
+    let device = |kind, name: &str, major: u8, minor: u8| {
+        header_with(kind, name, 0, |block| (block[335], block[343]) = (b'0' + major, b'0' + minor))
+    };
+    lists(&[device(b'3', "a", 1, 0), device(b'3', "b", 0, 3), device(b'4', "c", 0, 0)], "f a f b f c");
+    let whiteout = "unsupported: it has a whiteout of the overlay file system";
+    for block in [device(b'3', "a", 0, 0), header(b'3', "a")] {
+        refuses(&[block], whiteout);
+    }
+    lists(&[device(b'3', ".wh.a", 0, 0)], "w a");
     // A slash makes a directory of the oldest kind only.
     lists(&[header(0, "a/"), header(b'0', "b/"), pax(&[("path", "c/")]), header(0, "c")], "d a f b d c");
     lists(&[link(b'2', "a", "/b/../c"), link(b'2', "d", "")], "l a>/b/../c l d>");
     // A link target that fills its field has no zero byte.
     let long = "t".repeat(100);
     lists(&[link(b'2', "a", &long)], &format!("l a>{long}"));
+}
+
+#[test]
+fn attack_36_names_are_as_long_as_a_file_system_takes() {
+    let named = |path: &str| [pax(&[("path", path)]), header(b'0', "x")].concat();
+    let part = "p".repeat(255);
+    lists(&[named(&part)], &format!("f {part}"));
+    refuses(&[named(&format!("a/{part}p"))], "malformed: a name has a part that is longer");
+    // 4095 bytes of name and the zero byte behind it.
+    let path = format!("{}{}", format!("{}/", "d".repeat(127)).repeat(31), "e".repeat(127));
+    assert_eq!(path.len(), 4095);
+    lists(&[named(&path)], &format!("f {path}"));
+    lists(&[named(&format!("./{path}/"))], &format!("f {path}"));
+    refuses(&[named(&format!("{path}e"))], "malformed: a name is longer");
+    let linked = |length: usize| [pax(&[("linkpath", &"t".repeat(length))]), header(b'2', "x")].concat();
+    lists(&[linked(4095)], &format!("l x>{}", "t".repeat(4095)));
+    refuses(&[linked(4096)], "malformed: the target of a link is longer");
 }
 
 #[test]
@@ -265,8 +290,8 @@ fn extended_headers_say_name_target_and_size() {
     for key in ["GNU.sparse.major", "GNU.sparse.name", "GNU.sparse.offset", "GNU.sparse.x"] {
         refuses(&said(&[(key, "1")]), "unsupported: it has sparse files");
     }
-    for set in ["trusted", "user"] {
-        let key = format!("SCHILY.xattr.{set}.overlay.opaque");
+    for set in ["trusted.overlay", "user.overlay", "user.fuseoverlayfs"] {
+        let key = format!("SCHILY.xattr.{set}.opaque");
         refuses(&said(&[(&key, "y")]), "unsupported: it sets attributes of the overlay file system");
     }
 }

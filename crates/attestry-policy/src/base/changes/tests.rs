@@ -1,4 +1,5 @@
 //! What is told of layers that are written as words.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
 
@@ -21,55 +22,53 @@ fn entries(words: &str) -> Vec<Entry> {
     words.split_whitespace().map(entry).collect()
 }
 
-/// The layers of base and image, `|` between them, and what is told: `word path (paths)`.
-fn told(base: &str, own: &str) -> Vec<String> {
-    let mut overlay = Overlay::default();
-    for layer in base.split('|') {
-        overlay.add_base(&entries(layer)).expect("few names");
-    }
-    for layer in own.split('|') {
-        overlay.add_own(Digest::of(layer), &entries(layer)).expect("few names");
-    }
-    assert_eq!(overlay.count(), overlay.changes().len());
-    let tell = |change: Change| format!("{} {} {}", change.what.as_str(), change.path, change.paths);
-    overlay.changes().into_iter().map(tell).collect()
+/// The layers of base and image, `|` between them.
+fn overlay(bounds: Bounds, base: &str, own: &str) -> Result<Overlay, OverlayError> {
+    let mut overlay = Overlay::new(bounds);
+    base.split('|').try_for_each(|layer| overlay.add_base(&entries(layer)))?;
+    own.split('|').try_for_each(|layer| overlay.add_own(Digest::of(layer), &entries(layer)))?;
+    Ok(overlay)
 }
+
+/// What is told: `word path (paths)`.
+fn told(base: &str, own: &str) -> Vec<String> {
+    let changes = overlay(Bounds::default(), base, own).unwrap().into_changes();
+    assert_eq!(changes.count(), changes.listed.len());
+    let tell = |change: Change| format!("{} {} {}", change.what.as_str(), change.path, change.paths);
+    changes.listed.into_iter().map(tell).collect()
+}
+
+const BASE: &str = "etc/ etc/passwd etc/ssl/ etc/ssl/ca.pem | usr/ usr/bin/ usr/bin/sh usr/bin/ls bin->usr/bin";
 
 #[test]
 fn attack_70_what_an_image_takes_from_its_base_is_told() {
-    const BASE: &str = "etc/ etc/passwd etc/ssl/ etc/ssl/ca.pem | usr/ usr/bin/ usr/bin/sh usr/bin/ls bin->usr/bin";
     for (own, expected) in [
         // What is added is no change, nor is a directory that is named again.
         ("app", &[][..]),
         ("etc/ etc/app.conf usr/ usr/bin/ usr/bin/app", &[]),
         ("usr/bin/sh", &["replaced usr/bin/sh 1"]),
         ("usr/bin/sh->/app", &["replaced usr/bin/sh 1"]),
+        ("usr/bin/sh/", &["replaced usr/bin/sh 1"]),
         ("-etc/passwd", &["removed etc/passwd 1"]),
         ("-etc", &["removed etc 4"]),
         ("!etc", &["emptied etc 3"]),
         ("!usr/bin", &["emptied usr/bin 2"]),
         ("-nothing !nowhere -etc/nothing", &[]),
-        // Through the base's own link, and the link itself.
-        ("bin/sh", &["replaced usr/bin/sh 1"]),
-        ("-bin/ls", &["removed usr/bin/ls 1"]),
-        ("!bin", &["emptied usr/bin 2"]),
-        ("bin/", &["replaced bin 1"]),
-        ("-bin", &["removed bin 1"]),
+        ("-etc/pass", &[]),
         ("etc->/app", &["replaced etc 4"]),
         ("etc", &["replaced etc 4"]),
+        // What stands above an entry becomes a directory.
+        ("usr/bin/sh/app", &["replaced usr/bin/sh 1"]),
+        ("usr/bin/sh/-app", &["replaced usr/bin/sh 1"]),
+        ("!usr/bin/sh", &["replaced usr/bin/sh 1"]),
         // Each path of the base is changed once, and what the image brought itself is its own.
         ("usr/bin/sh | usr/bin/sh | -usr/bin/sh", &["replaced usr/bin/sh 1"]),
         ("app | -app", &[]),
         ("-etc/passwd etc/passwd", &["removed etc/passwd 1"]),
         ("etc/passwd -etc/passwd", &["replaced etc/passwd 1"]),
         ("etc/new !etc | -etc", &["removed etc 1", "emptied etc 3"]),
-        // A link of the image's own leads to the base as well.
-        ("trick->etc | trick/passwd", &["replaced etc/passwd 1"]),
-        ("trick->../../etc | trick/passwd", &["replaced etc/passwd 1"]),
-        ("a->b b->a a/x", &[]),
         // What is gone comes first.
         ("usr/bin/sh -usr/bin/ls", &["removed usr/bin/ls 1", "replaced usr/bin/sh 1"]),
-        ("-etc/pass", &[]),
     ] {
         assert_eq!(told(BASE, own), expected, "{own}");
     }
@@ -79,56 +78,122 @@ fn attack_70_what_an_image_takes_from_its_base_is_told() {
     assert_eq!(told("a/b/c", "!"), ["emptied  1"]);
     // The base's layers may do to each other what they like.
     assert_eq!(told("a | -a", "a"), [""; 0]);
-    assert_eq!(told("a->b b/x | c", "a/x"), ["replaced b/x 1"]);
+    assert_eq!(told("a->b b/x | c", "b/x"), ["replaced b/x 1"]);
+}
+
+#[test]
+fn attack_70_what_either_kind_of_node_makes_of_links_is_told() {
+    for (own, expected) in [
+        // In a directory of its own the layer makes `bin` anew; in a copy it goes through the link.
+        ("bin/sh", &["replaced bin 1", "replaced usr/bin/sh 1"][..]),
+        ("bin/app", &["replaced bin 1"]),
+        ("-bin/ls", &["removed usr/bin/ls 1", "replaced bin 1"]),
+        ("!bin", &["emptied usr/bin 2", "replaced bin 1"]),
+        ("bin/", &["replaced bin 1"]),
+        ("-bin", &["removed bin 1"]),
+        // Links of the image's own lead to the base as well: of the same layer always, of an earlier one in a copy.
+        ("trick->etc trick/passwd", &["replaced etc/passwd 1"]),
+        ("trick->../../etc trick/passwd", &["replaced etc/passwd 1"]),
+        ("trick->etc | trick/passwd", &["replaced etc/passwd 1"]),
+        ("trick->etc other->trick | other/ssl/ca.pem", &["replaced etc/ssl/ca.pem 1"]),
+        // `..` is a matter of names, whatever stands before it.
+        ("opt/trick->../bin/../etc | opt/trick/passwd", &["replaced etc/passwd 1"]),
+        ("trick->/bin/../etc trick/ssl/ca.pem", &["replaced etc/ssl/ca.pem 1"]),
+        // A link that this layer puts in the place of another.
+        ("bin->etc bin/passwd", &["replaced bin 1", "replaced etc/passwd 1"]),
+        // A directory of this layer hides the link below.
+        ("bin/ bin/sh", &["replaced bin 1"]),
+    ] {
+        assert_eq!(told(BASE, own), expected, "{own}");
+    }
 }
 
 #[test]
 fn links_are_followed_as_far_as_a_node_does() {
     let chain = |links: usize| {
         let links: Vec<String> = (0..links).map(|n| format!("l{n}->l{}", n + 1)).collect();
-        format!("{} l{}/ l{}/x", links.join(" "), links.len(), links.len())
+        format!("{} l{}->usr/bin l0/sh", links.join(" "), links.len())
     };
-    assert_eq!(told(&chain(MAX_LINKS), "l0/x"), [format!("replaced l{MAX_LINKS}/x 1")]);
-    assert_eq!(told(&chain(MAX_LINKS + 1), "l0/x"), [""; 0]);
+    assert_eq!(told(BASE, &chain(MAX_LINKS - 1)), ["replaced usr/bin/sh 1"]);
+    let refused = |own: &str| overlay(Bounds::default(), BASE, own).err();
+    assert_eq!(refused(&chain(MAX_LINKS)), Some(OverlayError::Links));
+    assert_eq!(refused("a->b b->a a/x"), Some(OverlayError::Links));
+    let long = |length: usize| format!("a->{} a/x/y", "b".repeat(length - 2));
+    assert_eq!(refused(&long(MAX_PATH)), None);
+    assert_eq!(refused(&long(MAX_PATH + 1)), Some(OverlayError::Path));
 }
 
 #[test]
-fn changes_and_names_are_counted() {
-    let files = |count: usize| {
-        let file = |n: usize| Entry { path: n.to_string().into_bytes(), kind: EntryKind::File };
-        (0..count).map(file).collect::<Vec<_>>()
-    };
-    let mut overlay = Overlay::default();
-    overlay.add_base(&files(MAX_CHANGES + 5)).expect("few names");
-    overlay.add_own(Digest::of("own"), &files(MAX_CHANGES + 5)).expect("few names");
-    assert_eq!((overlay.changes().len(), overlay.count()), (MAX_CHANGES, MAX_CHANGES + 5));
-    let layer = overlay.changes().first().map(|change| change.layer);
-    assert_eq!(layer, Some(Digest::of("own")));
+fn a_removal_is_listed_however_much_is_replaced_before_it() {
+    let files: Vec<String> = (0..MAX_CHANGES + 5).map(|n| format!("f{n}")).collect();
+    let files = files.join(" ");
+    let changes = overlay(Bounds::default(), &format!("{files} z"), &format!("{files} -z")).unwrap().into_changes();
+    assert_eq!((changes.removed, changes.emptied, changes.replaced), (1, 0, MAX_CHANGES + 5));
+    assert_eq!((changes.count(), changes.listed.len()), (MAX_CHANGES + 6, MAX_CHANGES));
+    let first = changes.listed.first().unwrap();
+    assert_eq!((first.what, first.path.as_str()), (What::Removed, "z"));
+    assert_eq!(first.layer, Digest::of(format!("{files} -z")));
+}
+
+#[test]
+fn names_bytes_and_steps_are_bounded() {
+    let bounds = Bounds { names: 4, bytes: 14, steps: 50 };
+    let refused = |base: &str, own: &str| overlay(bounds, base, own).err();
+    assert_eq!(refused("a b", "c d"), None);
+    assert_eq!(refused("a b", "c d e"), Some(OverlayError::Names));
+    assert_eq!(refused("a b c d", "-a e"), None, "what is gone is not held");
+    assert_eq!(refused("a->1234567890123", ""), None);
+    assert_eq!(refused("a->12345678901234", ""), Some(OverlayError::Names));
+    assert_eq!(refused("a->1234567890123", "a->1234567890123 | a b->12345678901"), None);
+    let steps = |steps: u64, own: &str| overlay(Bounds { steps, ..Bounds::default() }, "a b c", own).err();
+    // Each part of the parent is looked up for both readings, and each name above the entry as well.
+    assert_eq!(steps(6, "x/y/z"), None);
+    assert_eq!(steps(5, "x/y/z"), Some(OverlayError::Steps));
+    assert_eq!(steps(3, "!"), None);
+    assert_eq!(steps(2, "!"), Some(OverlayError::Steps));
+    assert_eq!(steps(2, "d d/a d/b d"), Some(OverlayError::Steps));
+}
+
+#[test]
+fn attack_39_many_whiteouts_over_many_names_take_no_longer_than_their_sum() {
+    let words = |count: usize| (0..count).map(|n| format!("d/{n}")).chain(vec!["!d".to_owned(); count]);
+    let own = words(20_000).collect::<Vec<_>>().join(" ");
+    let overlay = overlay(Bounds::default(), &own, &own).unwrap();
+    assert!(overlay.steps < 1_000_000, "{}", overlay.steps);
+    assert_eq!(overlay.into_changes().replaced, 20_000);
 }
 
 #[test]
 fn what_is_shown_is_one_line() {
     let mut overlay = Overlay::default();
     let odd = Entry { path: b"a\n\x1b[31m\xff".to_vec(), kind: EntryKind::File };
-    overlay.add_base(std::slice::from_ref(&odd)).expect("few names");
-    overlay.add_own(Digest::of("own"), &[Entry { kind: EntryKind::Whiteout, ..odd }]).expect("few names");
-    let path = overlay.changes().remove(0).path;
+    overlay.add_base(std::slice::from_ref(&odd)).unwrap();
+    overlay.add_own(Digest::of("own"), &[Entry { kind: EntryKind::Whiteout, ..odd }]).unwrap();
+    let changes = overlay.into_changes();
+    let path = &changes.listed.first().unwrap().path;
     assert!(!path.chars().any(char::is_control), "{path:?}");
 }
 
 proptest! {
-    /// However layers are made: no panic, and never more paths of the base gone than there were.
+    /// However layers are made: no panic, never more paths of the base gone than there were, and what is held is known.
     #[test]
     fn no_more_is_gone_than_there_was(
         base in proptest::collection::vec("[-!]?[abc](/[abc.]{1,2}){0,2}(->[abc./]{1,4}|/)?", 0..12),
         own in proptest::collection::vec("[-!]?[abc](/[abc.]{1,2}){0,2}(->[abc./]{1,4}|/)?", 0..12),
     ) {
         let mut overlay = Overlay::default();
-        overlay.add_base(&entries(&base.join(" "))).expect("few names");
-        let there = overlay.nodes.len();
-        overlay.add_own(Digest::of("own"), &entries(&own.join(" "))).expect("few names");
-        let gone: usize = overlay.changes().iter().map(|change| change.paths).sum();
-        let left = overlay.nodes.values().filter(|node| node.of_base).count();
-        prop_assert_eq!(gone + left, there);
+        let clean = |words: &[String]| entries(&words.join(" ")).into_iter().filter(|entry| {
+            !entry.path.split(|byte| *byte == b'/').any(|part| matches!(part, b"." | b".."))
+        }).collect::<Vec<_>>();
+        if overlay.add_base(&clean(&base)).is_ok() {
+            let there = overlay.lower.nodes.len();
+            if overlay.add_own(Digest::of("own"), &clean(&own)).is_ok() {
+                let left = overlay.lower.nodes.values().filter(|node| node.of_base).count();
+                let bytes: usize = overlay.lower.nodes.iter().map(|(path, node)| weight(path, node)).sum();
+                prop_assert_eq!(overlay.lower.bytes, bytes);
+                let gone: usize = overlay.into_changes().listed.iter().map(|change| change.paths).sum();
+                prop_assert_eq!(gone + left, there);
+            }
+        }
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use attestry_core::{Digest, Reason, Timestamp};
 use attestry_policy::PolicySet;
-use attestry_policy::base::{Catalog, FoundBase, ImageLayers};
+use attestry_policy::base::{Catalog, Changes, FoundBase, ImageLayers};
 use attestry_policy::compile::BaseImage;
 use attestry_policy::document::{BaseProof, Status};
 use serde::Serialize;
 
 use super::images::{Image, Images, read_images};
-use super::layers::{self, Changes};
+use super::layers::{self, Read};
 use super::{Context, catalog_file, resolve};
 use crate::cli::BaseCheckArgs;
 use crate::exit::{Exit, Failure};
@@ -40,6 +40,12 @@ struct CheckedPlatform {
     /// What the image's own layers change of the base, where that was asked for and there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<Changes>,
+    /// Why a layer is not what the configuration says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Reason>,
+    /// Why it is not known what the layers change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<Reason>,
 }
 
 #[derive(Serialize)]
@@ -77,18 +83,25 @@ pub(super) fn run(args: &BaseCheckArgs, context: Context<'_>) -> Result<Exit, Fa
         for (image, platform) in images.iter().zip(&mut platforms) {
             let Some(base) = &platform.base else { continue };
             let progress = context.output.progress(format!("reading the layers of {}", platform.platform));
-            let read = registry::block_on(layers::changes(&client, &subject.repository, image, base.layers));
+            let read =
+                registry::block_on(async { Ok(layers::read(&client, &subject.repository, image, base.layers).await) });
             drop(progress);
             match read? {
-                Ok(changes) => platform.changes = Some(changes),
-                Err(reason) => platform.reason = Some(reason),
+                Read::Whole(changes) => platform.changes = Some(changes),
+                Read::Refused(reason) => platform.refused = Some(reason),
+                Read::Unknown(reason) => platform.unknown = Some(reason),
             }
         }
     }
-    let trusted = platforms.iter().all(|platform| platform.reason.is_none());
+    let trusted = platforms.iter().all(|platform| platform.reason.is_none() && platform.refused.is_none());
+    let known = platforms.iter().all(|platform| platform.unknown.is_none());
     let result = Checked { image: reference.pin(subject.digest).to_string(), trusted, platforms };
     context.output.result("BaseCheck", &result, || describe(&result, context.output.paint))?;
-    Ok(if trusted { Exit::Done } else { Exit::Untrusted })
+    Ok(match (trusted, known) {
+        (false, _) => Exit::Untrusted,
+        (true, false) => Exit::Undeterminable,
+        (true, true) => Exit::Done,
+    })
 }
 
 fn assess(demand: &BaseImage, image: &Image, now: Timestamp) -> CheckedPlatform {
@@ -112,7 +125,7 @@ fn assess(demand: &BaseImage, image: &Image, now: Timestamp) -> CheckedPlatform 
         layers: image.layers.len(),
     });
     let (platform, digest) = (image.platform_name(), image.digest);
-    CheckedPlatform { platform, digest, base, reason: assessment.reason, changes: None }
+    CheckedPlatform { platform, digest, base, reason: assessment.reason, changes: None, refused: None, unknown: None }
 }
 
 fn describe(checked: &Checked, paint: Paint) -> String {
@@ -130,9 +143,9 @@ fn describe(checked: &Checked, paint: Paint) -> String {
             text.push_str(&format!("    owner   {}{contact}\n", base.owner));
         }
         if let Some(changes) = &platform.changes {
-            changes.describe(&mut text, paint);
+            layers::describe(changes, &mut text, paint);
         }
-        if let Some(reason) = &platform.reason {
+        for reason in [&platform.reason, &platform.refused, &platform.unknown].into_iter().flatten() {
             text.push_str(&format!("    {reason}\n      hint: {}\n", reason.code.hint()));
         }
     }
