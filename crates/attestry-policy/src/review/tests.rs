@@ -688,6 +688,9 @@ proptest! {
         index in any::<bool>(),
     ) {
         let platforms = ["Index", "EveryPlatform", "IndexOrEveryPlatform"][platforms];
+        // Often a configuration is asked for, which is there for some images, and right for some of these.
+        let runs = ["", "\n    - {name: runs, config: {condition: \"config.User == '1000'\"}}"][usize::from(seed % 5 > 1)];
+        let user = ["1000", ""][usize::from(seed % 7 == 0)];
         // Something else, or a child of the index, is revoked.
         let revoked = if seed % 3 == 0 { World::nested().children[2] } else { Digest::of("other") };
         let revocation = format!("apiVersion: attestry.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: r}}\nspec:\n  entries: [{{digest: \"{revoked}\", reason: test}}]\n");
@@ -695,11 +698,12 @@ proptest! {
             key("release", 1),
             key("second", 2),
             revocation.clone(),
-            policy(&format!("- {{name: signed, signature: {{authorities: [release, second], threshold: {}}}}}\n    - {{name: any, anyOf: [{{name: sbom, attestation: {{types: [spdx], authorities: [release]}}}}, {{name: listed, digests: [\"{}\"]}}]}}\n  platforms: {platforms}",
+            policy(&format!("- {{name: signed, signature: {{authorities: [release, second], threshold: {}}}}}\n    - {{name: any, anyOf: [{{name: sbom, attestation: {{types: [spdx], authorities: [release]}}}}, {{name: listed, digests: [\"{}\"]}}]}}{runs}\n  platforms: {platforms}",
                 1 + seed % 2, World::image().digest())),
         ]);
         let mut world = match (index, seed % 2) {
-            (false, _) => World::image(),
+            (false, _) if seed % 5 == 0 => World::image(),
+            (false, _) => World::configured(&[], &serde_json::json!({"config": {"User": user}})),
             (true, 0) => World::index(),
             (true, _) => World::nested(),
         };
