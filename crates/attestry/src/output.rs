@@ -127,6 +127,15 @@ impl Output {
 #[derive(Debug)]
 pub(crate) struct Progress(Option<ProgressBar>);
 
+impl Progress {
+    /// What is done now.
+    pub(crate) fn say(&self, what: impl Into<String>) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what.into());
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.0 {

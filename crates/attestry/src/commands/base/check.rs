@@ -68,31 +68,27 @@ pub(super) fn run(args: &BaseCheckArgs, context: Context<'_>) -> Result<Exit, Fa
     let reference = registry::reference(&args.image)?;
     let catalogs = load_catalogs(&args.catalog, context.output.paint)?;
     let client = registry::client(&args.registry, context.environment, reference.repository())?;
-    let progress = context.output.progress(format!("reading {reference}"));
-    let found = registry::block_on(async {
-        let subject = resolve(&client, &reference).await?;
-        Ok((read_images(&client, &subject).await?, subject))
-    });
-    drop(progress);
-    let (Images { images, .. }, subject) = found?;
     let demand =
         BaseImage { catalogs, proof: BaseProof::Exact, allow: [Status::Supported].into(), max_build_age: None };
     let now = Timestamp::now();
-    let mut platforms: Vec<CheckedPlatform> = images.iter().map(|image| assess(&demand, image, now)).collect();
-    if args.layers {
-        for (image, platform) in images.iter().zip(&mut platforms) {
+    let progress = context.output.progress(format!("reading {reference}"));
+    let checked = registry::block_on(async {
+        let subject = resolve(&client, &reference).await?;
+        let Images { images, .. } = read_images(&client, &subject).await?;
+        let mut platforms: Vec<CheckedPlatform> = images.iter().map(|image| assess(&demand, image, now)).collect();
+        for (image, platform) in images.iter().zip(&mut platforms).filter(|_| args.layers) {
             let Some(base) = &platform.base else { continue };
-            let progress = context.output.progress(format!("reading the layers of {}", platform.platform));
-            let read =
-                registry::block_on(async { Ok(layers::read(&client, &subject.repository, image, base.layers).await) });
-            drop(progress);
-            match read? {
+            progress.say(format!("reading the layers of {}", platform.platform));
+            match layers::read(&client, &subject.repository, image, base.layers).await {
                 Read::Whole(changes) => platform.changes = Some(changes),
                 Read::Refused(reason) => platform.refused = Some(reason),
                 Read::Unknown(reason) => platform.unknown = Some(reason),
             }
         }
-    }
+        Ok((subject, platforms))
+    });
+    drop(progress);
+    let (subject, platforms) = checked?;
     let trusted = platforms.iter().all(|platform| platform.reason.is_none() && platform.refused.is_none());
     let known = platforms.iter().all(|platform| platform.unknown.is_none());
     let result = Checked { image: reference.pin(subject.digest).to_string(), trusted, platforms };
