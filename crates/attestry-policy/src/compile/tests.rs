@@ -85,19 +85,24 @@ fn a_stored_set_reads_back_under_the_same_name() {
 fn every_setting_is_part_of_the_stored_set() {
     let text = |spec: &str, signature: &str, base: &str| {
         let require = format!(
-            "[{{name: s, signature: {{authorities: [a, b]{signature}}}}}, {{name: b, baseImage: {{catalogs: [c]{base}}}}}]"
+            "[{{name: s, signature: {{authorities: [a, b]{signature}}}}}, {{name: b, baseImage: {{catalogs: [c]{base}}}}}, {{name: r, config: {{condition: \"config.User != ''\"}}}}]"
         );
         let layer = format!("{{platform: a/b, digest: \"{DIGEST}\", layers: [\"{DIGEST}\"], diffIDs: [\"{DIGEST}\"]}}");
         let policy = policy("p", &require).replace("  require:", &format!("{spec}  require:"));
         load(&[authority("a", KEY), authority("b", OTHER_KEY), catalog(&layer), policy]).unwrap()
     };
     let plain = text("", "", "");
-    assert!(!String::from_utf8_lossy(plain.to_bytes()).contains("repository"), "what is not asked is not written");
+    let written = String::from_utf8_lossy(plain.to_bytes());
+    assert!(
+        !written.contains("repository") && !written.contains("tagBesideDigest"),
+        "what is not asked is not written"
+    );
     let mut digests = std::collections::BTreeSet::from([plain.digest()]);
     for (spec, signature, base) in [
         ("  mode: Warn\n", "", ""),
         ("  onUndeterminable: DangerWarn\n", "", ""),
         ("  tags: Deny\n", "", ""),
+        ("  tagBesideDigest: Same\n", "", ""),
         ("  platforms: EveryPlatform\n", "", ""),
         ("", ", repository: Same", ""),
         ("", ", threshold: 2", ""),
@@ -116,13 +121,12 @@ fn every_setting_is_part_of_the_stored_set() {
                     RequirementKind::BaseImage(one) => {
                         format!("{:?} {:?} {:?}", one.proof, one.allow, one.max_build_age)
                     }
+                    RequirementKind::Config(condition) => condition.source().to_owned(),
                     other => panic!("{other:?}"),
                 })
                 .collect();
-            format!(
-                "{:?} {:?} {:?} {:?} {kinds:?}",
-                policy.mode, policy.on_undeterminable, policy.tags, policy.platforms
-            )
+            let rules = (policy.mode, policy.on_undeterminable, policy.tags, policy.tag_beside_digest);
+            format!("{rules:?} {:?} {kinds:?}", policy.platforms)
         };
         assert_eq!(settings(&again), settings(&set), "{spec}{signature}{base}");
     }
