@@ -221,7 +221,7 @@ mod tests {
             (r#"{"labels":{}}"#, true),
             // Only where it is read, and only what is the same name.
             (r#"{"other":{"Layers":[]},"Diff_IDs":1,"Labels":{"layers":1,"Layers":2}}"#, false),
-            (r#"{"layer":[],"layerss":[]}"#, false),
+            (r#"{"layer":[],"layerss":[],"größe":1,"ſ":2}"#, false),
         ] {
             let read = read_named::<Value>(text.as_bytes(), &NAMES);
             assert_eq!(read.is_err(), refused, "{text}: {read:?}");
