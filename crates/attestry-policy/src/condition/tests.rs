@@ -63,6 +63,7 @@ fn what_conditions_give() {
     let cyclonedx = statement("https://cyclonedx.org/bom", CYCLONEDX);
     let vuln = statement("https://cosign.sigstore.dev/attestation/vuln/v1", VULN);
     let cases: &[(&Statement, &str, &str)] = &[
+        (&spdx, "2.5 * 4.0 == 10.0 && 2.5 + 4.0 == 6.5", "pass"),
         (&spdx, "size(sbom.packages) > 0", "pass"),
         (&spdx, "sbom.packages.size() == 2", "pass"),
         (&spdx, "sbom.packages.exists(p, p.purl == 'pkg:cargo/serde@1.0.0')", "pass"),

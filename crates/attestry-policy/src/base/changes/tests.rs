@@ -101,6 +101,9 @@ fn attack_70_what_either_kind_of_node_makes_of_links_is_told() {
         ("trick->/bin/../etc trick/ssl/ca.pem", &["replaced etc/ssl/ca.pem 1"]),
         // A link that this layer puts in the place of another.
         ("bin->etc bin/passwd", &["replaced bin 1", "replaced etc/passwd 1"]),
+        // What this layer said of a place before holds until it says something else of it.
+        ("d/trick->../etc d/ d/trick/passwd", &["replaced etc/passwd 1"]),
+        ("d/trick->../etc d d/ d/trick/passwd", &[]),
         // A directory of this layer hides the link below.
         ("bin/ bin/sh", &["replaced bin 1"]),
     ] {
