@@ -31,7 +31,10 @@ pub enum EntryKind {
     Directory,
     /// A symbolic link, with its target as written.
     Symlink(Vec<u8>),
-    /// A regular file, hard link, device or pipe.
+    /// A second name for what stands at this path, which is cleaned as [`Entry::path`] is. Where that is a symbolic link,
+    /// so is this.
+    HardLink(Vec<u8>),
+    /// A regular file, device or pipe.
     File,
     /// `.wh.NAME`: NAME of the lower layers is taken away, with all below it.
     Whiteout,

@@ -8,13 +8,11 @@ use attestry_core::layer::{Entry, EntryKind};
 use super::{Bounds, LayerError, pax::Records, place, unpack::Unpacked};
 
 const BLOCK: usize = 512;
-/// Names under which programs write global headers: git, GNU tar and Go, Python.
-const GLOBAL: [&[u8]; 3] = [b"pax_global_header", b"GlobalHead.", b"@PaxHeader"];
 
 /// Lists the entries up to the end of the archive, in its order.
 pub(super) fn list(archive: &mut Unpacked<'_>, bounds: &Bounds) -> Result<Vec<Entry>, LayerError> {
     let mut entries = Vec::new();
-    let (mut count, mut names) = (bounds.entries, bounds.names);
+    let mut count = Count::default();
     let mut said = Said::default();
     while let Some(mut header) = Header::next(archive)? {
         match header.kind {
@@ -23,15 +21,13 @@ pub(super) fn list(archive: &mut Unpacked<'_>, bounds: &Bounds) -> Result<Vec<En
             b'K' => once(&mut said.link, header.extended(archive, bounds)?)?,
             b'g' => {
                 said.is_nothing()?;
-                header.global(&header.extended(archive, bounds)?)?;
+                count.take(&header, bounds)?;
+                let content = header.extended(archive, bounds)?;
+                entries.extend(header.global(&content)?);
             }
             _ => {
                 std::mem::take(&mut said).apply_to(&mut header)?;
-                let left = count.checked_sub(1);
-                count = left.ok_or_else(|| LayerError::over_limit(bounds.entries, "entries"))?;
-                let left = names.checked_sub((header.name.len() + header.link.len()) as u64);
-                names =
-                    left.ok_or_else(|| LayerError::over_limit(bounds.names, "bytes in the names of its entries"))?;
+                count.take(&header, bounds)?;
                 let size = header.size;
                 entries.extend(header.entry()?);
                 pass_over(archive, size)?;
@@ -40,6 +36,27 @@ pub(super) fn list(archive: &mut Unpacked<'_>, bounds: &Bounds) -> Result<Vec<En
     }
     said.is_nothing()?;
     Ok(entries)
+}
+
+/// Entries so far, and the bytes of their names.
+#[derive(Debug, Default)]
+struct Count {
+    entries: u64,
+    names: u64,
+}
+
+impl Count {
+    fn take(&mut self, header: &Header, bounds: &Bounds) -> Result<(), LayerError> {
+        self.entries += 1;
+        self.names += (header.name.len() + header.link.len()) as u64;
+        if self.entries > bounds.entries {
+            return Err(LayerError::over_limit(bounds.entries, "entries"));
+        }
+        if self.names > bounds.names {
+            return Err(LayerError::over_limit(bounds.names, "bytes in the names of its entries"));
+        }
+        Ok(())
+    }
 }
 
 /// What the blocks before an entry say of it.
@@ -145,8 +162,10 @@ impl Header {
         }
         let size = number(&block[124..136]).and_then(|size| u64::try_from(size).ok());
         let size = size.ok_or_else(|| LayerError::malformed("the size of an entry is no number"))?;
-        // What is no number is no device that could be made.
-        let device = [&block[329..337], &block[337..345]].map(|field| octal(field).unwrap_or_default());
+        // Only later formats have numbers of devices, and what is no number is none.
+        let ustar = block[257..].starts_with(b"ustar");
+        let device =
+            [&block[329..337], &block[337..345]].map(|field| octal(field).filter(|_| ustar).unwrap_or_default());
         Ok(Self { name, link: until_zero(&block[157..257]).to_vec(), size, kind: block[156], device })
     }
 
@@ -163,16 +182,13 @@ impl Header {
         Ok(content)
     }
 
-    /// Checks a global header. It is no entry and must have no effect: containerd takes away what has its name, and
-    /// other programs give what it says to every entry that follows.
-    fn global(&self, content: &[u8]) -> Result<(), LayerError> {
+    /// A global header. It must say nothing of the entries that follow, to which other programs than Go would give it.
+    /// Itself it is listed as a file: containerd makes the directories above it and takes away what has its name.
+    fn global(self, content: &[u8]) -> Result<Option<Entry>, LayerError> {
         if !Records::parse(content)?.are_empty() {
             return Err(LayerError::unsupported("a global header names its entries or their sizes"));
         }
-        match place::parts(&self.name)?.last() {
-            Some(base) if GLOBAL.iter().any(|usual| base.starts_with(usual)) => Ok(()),
-            _ => Err(LayerError::unsupported("a global header has the name of a file")),
-        }
+        place::place(&self.name, EntryKind::File)
     }
 
     /// The entry that the header stands for; none for the root.
@@ -182,9 +198,10 @@ impl Header {
             // Before there was a kind for directories, a slash told them. Go goes by it for this kind alone.
             0 if self.name.ends_with(b"/") => EntryKind::Directory,
             b'5' => EntryKind::Directory,
+            b'1' => EntryKind::HardLink(place::parts(&self.link)?.join(&b'/')),
             b'2' => EntryKind::Symlink(self.link),
             b'S' => return Err(LayerError::unsupported("it has sparse files")),
-            0 | b'0' | b'1' | b'3' | b'4' | b'6' | b'7' => EntryKind::File,
+            0 | b'0' | b'3' | b'4' | b'6' | b'7' => EntryKind::File,
             kind => return Err(LayerError::unsupported(format!("it has entries of kind {:?}", char::from(kind)))),
         };
         // Go reads the next header where others read the content.
@@ -195,7 +212,8 @@ impl Header {
         let entry = place::place(&self.name, kind)?;
         // Made as it is, such a device is a whiteout of overlayfs.
         let made = entry.as_ref().is_some_and(|entry| entry.kind == EntryKind::File);
-        if made && self.kind == b'3' && self.device == [0, 0] {
+        let [major, minor] = self.device;
+        if made && self.kind == b'3' && (major & 0xfff, minor & 0xf_ffff) == (0, 0) {
             return Err(LayerError::unsupported("it has a whiteout of the overlay file system"));
         }
         Ok(entry)

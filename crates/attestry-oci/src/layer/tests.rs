@@ -80,6 +80,7 @@ fn written(entries: &[Entry]) -> String {
     let one = |entry: &Entry| match &entry.kind {
         EntryKind::Directory => format!("d {}", text(&entry.path)),
         EntryKind::Symlink(target) => format!("l {}>{}", text(&entry.path), text(target)),
+        EntryKind::HardLink(target) => format!("h {}>{}", text(&entry.path), text(target)),
         EntryKind::File => format!("f {}", text(&entry.path)),
         EntryKind::Whiteout => format!("w {}", text(&entry.path)),
         EntryKind::Opaque => format!("o {}", text(&entry.path)),
@@ -157,9 +158,12 @@ fn attack_67_names_are_quoted_on_one_line() {
 fn seeds_of_the_fuzzer_are_listed_and_what_is_made_of_them_ends() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/layer");
     let usual = "d etc f etc/passwd l bin>usr/bin w usr/lib o opt";
-    for (seed, media_type, expected) in
-        [("tar", TAR, usual), ("zstd", ZSTD, usual), ("gzip", GZIP, "f a"), ("extended", TAR, "l x>a/b f long/name")]
-    {
+    for (seed, media_type, expected) in [
+        ("tar", TAR, usual),
+        ("zstd", ZSTD, usual),
+        ("gzip", GZIP, "f a"),
+        ("extended", TAR, "l x>a/b f long/name f pax_global_header"),
+    ] {
         let seed = std::fs::read(format!("{folder}/{seed}")).unwrap();
         // The first byte chooses the media type.
         let bytes = &seed[1..];

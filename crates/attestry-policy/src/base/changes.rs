@@ -6,9 +6,9 @@
 //! `usr/bin` makes a directory `bin`, and the link is gone. Where they unpack into a copy of the layers below, the same
 //! name is `usr/bin/sh`. What either of them does is told.
 //!
-//! What is only added is no change: it is what an image is built for.
+//! What is only added is no change: it is what an image is built for. Owners, modes and other metadata are not looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use attestry_core::{
     Digest,
@@ -21,6 +21,8 @@ use serde::Serialize;
 const MAX_CHANGES: usize = 1000;
 /// Links that one name may lead through (containerd/continuity, `fs.RootPath`).
 const MAX_LINKS: usize = 255;
+/// Links that Linux follows on the way to one name.
+const MAX_KERNEL_LINKS: usize = 40;
 /// Bytes of a path with its links followed, as Linux takes them.
 const MAX_PATH: usize = 4096;
 /// Bytes of a path that are shown.
@@ -29,17 +31,17 @@ const MAX_SHOWN: usize = 512;
 /// What laying layers over each other may cost, all of them together.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Names that are held.
+    /// Names that are held, for both kinds of node together.
     pub names: usize,
     /// Bytes of these names and of the targets of links.
     pub bytes: usize,
-    /// Parts of names that are looked up, and names that are taken away.
+    /// Parts of names that are looked up, longer ones counted more than once, and names that are taken away.
     pub steps: u64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { names: 4_000_000, bytes: 512 << 20, steps: 50_000_000 }
+        Self { names: 8_000_000, bytes: 1 << 30, steps: 100_000_000 }
     }
 }
 
@@ -91,23 +93,28 @@ pub enum OverlayError {
     #[error("the names of the layers take too long to compare")]
     Steps,
     /// No node could unpack it either.
-    #[error("a name leads through more than {MAX_LINKS} links")]
+    #[error("a name leads through more links than are followed")]
     Links,
+    /// A link leads out of the image while another is followed: what comes of it depends on the node's own files.
+    #[error("where a name leads depends on the files of the node")]
+    Elsewhere,
     /// No node could unpack it either.
     #[error("a path is longer than {MAX_PATH} bytes with its links followed")]
     Path,
 }
 
 /// Layers on top of each other: first those of the base, then the image's own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Overlay {
-    bounds: Bounds,
-    steps: u64,
-    /// What the layers below the current one hold.
-    lower: Names,
-    /// What the current one holds so far.
-    upper: Names,
-    changes: Changes,
+    work: Work,
+    views: [View; 2],
+    told: Told,
+}
+
+impl Default for Overlay {
+    fn default() -> Self {
+        Self::new(Bounds::default())
+    }
 }
 
 /// What the image's own layers do to the base.
@@ -121,7 +128,7 @@ pub struct Changes {
     /// How many paths were replaced.
     pub replaced: usize,
     /// The first thousand, what is gone before what is replaced, then by path.
-    pub listed: BTreeSet<Change>,
+    pub listed: Vec<Change>,
 }
 
 impl Changes {
@@ -129,21 +136,69 @@ impl Changes {
     pub fn count(&self) -> usize {
         self.removed + self.emptied + self.replaced
     }
+}
 
-    fn add(&mut self, change: Change) {
-        match change.what {
-            What::Removed => self.removed += 1,
-            What::Emptied => self.emptied += 1,
-            What::Replaced => self.replaced += 1,
+/// What was told, by what is done, path and layer.
+#[derive(Debug, Default)]
+struct Told {
+    counts: [usize; 3],
+    first: BTreeMap<(What, Vec<u8>, Digest), usize>,
+    /// What the current layer did: both kinds of node often say the same.
+    of_layer: BTreeSet<(What, Vec<u8>)>,
+}
+
+impl Told {
+    fn add(&mut self, what: What, path: &[u8], layer: Digest, paths: usize) {
+        if !self.of_layer.insert((what, path.to_vec())) {
+            return;
         }
-        self.listed.insert(change);
-        if self.listed.len() > MAX_CHANGES {
-            self.listed.pop_last();
+        self.counts[what as usize] += 1;
+        self.first.insert((what, path.to_vec(), layer), paths);
+        if self.first.len() > MAX_CHANGES {
+            self.first.pop_last();
         }
     }
 }
 
-/// What stands at each path; directories that no entry names are there all the same.
+/// What may still be done.
+#[derive(Debug)]
+struct Work {
+    bounds: Bounds,
+    steps: u64,
+}
+
+impl Work {
+    fn step(&mut self, count: usize) -> Result<(), OverlayError> {
+        self.steps = self.steps.saturating_add(count as u64);
+        if self.steps > self.bounds.steps { Err(OverlayError::Steps) } else { Ok(()) }
+    }
+
+    /// For a name that is looked up.
+    fn look(&mut self, path: &[u8]) -> Result<(), OverlayError> {
+        self.step(1 + path.len() / 64)
+    }
+}
+
+/// The layers as one kind of node unpacks them.
+#[derive(Debug)]
+struct View {
+    links: Links,
+    /// What the layers below the current one hold.
+    lower: Names,
+    /// What the current one holds so far.
+    upper: Names,
+}
+
+/// Whose links a name leads through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// Of its layer: each is unpacked into a directory of its own.
+    OfItsLayer,
+    /// Of all: each is unpacked into a copy of those below.
+    OfAll,
+}
+
+/// What stands at each path. Directories that no entry of the base names are there as well.
 #[derive(Debug, Default)]
 struct Names {
     nodes: BTreeMap<Vec<u8>, Node>,
@@ -216,17 +271,12 @@ struct Taken {
     of_base: usize,
 }
 
-/// Whose links a name leads through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Links {
-    OfItsLayer,
-    OfAll,
-}
-
 impl Overlay {
     /// Nothing yet.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, ..Self::default() }
+        let view = |links| View { links, lower: Names::default(), upper: Names::default() };
+        let views = [view(Links::OfItsLayer), view(Links::OfAll)];
+        Self { work: Work { bounds, steps: 0 }, views, told: Told::default() }
     }
 
     /// Lays a layer of the base on top.
@@ -249,17 +299,35 @@ impl Overlay {
 
     /// What was changed of the base.
     pub fn into_changes(self) -> Changes {
-        self.changes
+        let Told { counts: [removed, emptied, replaced], first, .. } = self.told;
+        let shown = |((what, path, layer), paths): ((What, Vec<u8>, Digest), usize)| {
+            let path = clean(&String::from_utf8_lossy(&path), MAX_SHOWN);
+            Change { what, path, paths, layer }
+        };
+        Changes { removed, emptied, replaced, listed: first.into_iter().map(shown).collect() }
     }
 
     fn add(&mut self, entries: &[Entry], own: Option<Digest>) -> Result<(), OverlayError> {
+        self.told.of_layer.clear();
+        let Self { work, views, told } = self;
         for entry in entries {
-            self.lay(entry, own)?;
-            let (names, bytes) = (self.lower.nodes.len() + self.upper.nodes.len(), self.lower.bytes + self.upper.bytes);
-            if names > self.bounds.names || bytes > self.bounds.bytes {
+            for view in views.iter_mut() {
+                view.lay(entry, own, work, told)?;
+            }
+            let held = views.iter().flat_map(|view| [&view.lower, &view.upper]);
+            let (names, bytes) =
+                held.fold((0, 0), |(names, bytes), held| (names + held.nodes.len(), bytes + held.bytes));
+            if names > work.bounds.names || bytes > work.bounds.bytes {
                 return Err(OverlayError::Names);
             }
         }
+        views.iter_mut().for_each(View::end_layer);
+        Ok(())
+    }
+}
+
+impl View {
+    fn end_layer(&mut self) {
         for (path, node) in std::mem::take(&mut self.upper).nodes {
             let known = self.lower.nodes.get(&path).is_some_and(|below| below.kind == NodeKind::Directory);
             // A directory of the base stays the base's where a later layer names it again.
@@ -267,91 +335,108 @@ impl Overlay {
                 self.lower.insert(path, node);
             }
         }
-        Ok(())
     }
 
-    fn lay(&mut self, entry: &Entry, own: Option<Digest>) -> Result<(), OverlayError> {
-        let place = self.place(entry, Links::OfItsLayer)?;
-        let other = self.place(entry, Links::OfAll)?;
-        self.lay_at(&place, &entry.kind, own)?;
-        if other != place {
-            self.lay_at(&other, &entry.kind, own)?;
+    fn lay(
+        &mut self,
+        entry: &Entry,
+        own: Option<Digest>,
+        work: &mut Work,
+        told: &mut Told,
+    ) -> Result<(), OverlayError> {
+        let kind = &entry.kind;
+        // The last part is the entry itself and is not followed; a directory is emptied where it is.
+        let path = match kind {
+            EntryKind::Opaque => self.follow(&entry.path, work)?,
+            _ => self.follow_parent(&entry.path, work)?,
+        };
+        let mut take = |view: &mut Self, path: &[u8], what: What| {
+            let taken = view.lower.take(path, what != What::Emptied);
+            if let Some(layer) = own.filter(|_| taken.of_base > 0) {
+                told.add(what, path, layer, taken.of_base);
+            }
+            taken.all
+        };
+        // What stands above an entry is a directory now, whatever it was.
+        for (end, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            let above = &path[..end];
+            work.look(above)?;
+            if self.lower.is_no_directory(above) {
+                work.step(take(self, above, What::Replaced))?;
+            }
+            if own.is_none() && !self.upper.nodes.contains_key(above) && !self.lower.nodes.contains_key(above) {
+                self.upper.insert(above.to_vec(), Node { kind: NodeKind::Directory, of_base: true });
+            }
+        }
+        let (what, node) = match kind {
+            EntryKind::Whiteout => (What::Removed, None),
+            EntryKind::Opaque if self.lower.is_no_directory(&path) => (What::Replaced, Some(NodeKind::Directory)),
+            EntryKind::Opaque => (What::Emptied, None),
+            EntryKind::Directory => (What::Replaced, Some(NodeKind::Directory)),
+            EntryKind::Symlink(target) => (What::Replaced, Some(NodeKind::Symlink(target.clone()))),
+            EntryKind::HardLink(target) => (What::Replaced, Some(self.linked(target, work)?)),
+            EntryKind::File => (What::Replaced, Some(NodeKind::File)),
+        };
+        // A directory over a directory takes nothing away.
+        if node != Some(NodeKind::Directory) || self.lower.is_no_directory(&path) {
+            work.step(take(self, &path, what))?;
+        }
+        match node {
+            // A copy does not know what this very layer brought; a directory of its own has no room for both.
+            None if what == What::Removed && self.links == Links::OfAll => {
+                work.step(self.upper.take(&path, true).all)?;
+            }
+            None => {}
+            Some(kind) => {
+                if kind != NodeKind::Directory {
+                    work.step(self.upper.take(&path, false).all)?;
+                }
+                self.upper.insert(path, Node { kind, of_base: own.is_none() });
+            }
         }
         Ok(())
     }
 
-    /// Where an entry stands. The last part is the entry itself and is not followed; a directory is emptied where it is.
-    fn place(&mut self, entry: &Entry, links: Links) -> Result<Vec<u8>, OverlayError> {
-        if entry.kind == EntryKind::Opaque {
-            return self.follow(&entry.path, links);
-        }
-        let at = entry.path.iter().rposition(|byte| *byte == b'/');
-        let (parent, name) = at.map_or((&[][..], &entry.path[..]), |at| (&entry.path[..at], &entry.path[at + 1..]));
-        let mut path = self.follow(parent, links)?;
+    /// What a hard link to `target` is: a link to a symbolic link is that link once more.
+    fn linked(&mut self, target: &[u8], work: &mut Work) -> Result<NodeKind, OverlayError> {
+        let target = self.follow_parent(target, work)?;
+        Ok(self.link(&target).map_or(NodeKind::File, |to| NodeKind::Symlink(to.to_vec())))
+    }
+
+    /// The path with the links above its last part followed.
+    fn follow_parent(&mut self, path: &[u8], work: &mut Work) -> Result<Vec<u8>, OverlayError> {
+        let at = path.iter().rposition(|byte| *byte == b'/');
+        let (parent, name) = at.map_or((&[][..], path), |at| (&path[..at], &path[at + 1..]));
+        let mut path = self.follow(parent, work)?;
         push(&mut path, name);
         Ok(path)
     }
 
-    fn lay_at(&mut self, path: &[u8], kind: &EntryKind, own: Option<Digest>) -> Result<(), OverlayError> {
-        // What stands above an entry is a directory now, whatever it was.
-        for (end, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            self.step(1)?;
-            if self.lower.is_no_directory(&path[..end]) {
-                self.take(&path[..end], What::Replaced, own)?;
-            }
-        }
-        // What this very layer brings is not taken away by its own whiteouts.
-        let (what, node) = match kind {
-            EntryKind::Whiteout => (What::Removed, None),
-            EntryKind::Opaque if self.lower.is_no_directory(path) => (What::Replaced, Some(NodeKind::Directory)),
-            EntryKind::Opaque => (What::Emptied, None),
-            EntryKind::Directory => (What::Replaced, Some(NodeKind::Directory)),
-            EntryKind::Symlink(target) => (What::Replaced, Some(NodeKind::Symlink(target.clone()))),
-            EntryKind::File => (What::Replaced, Some(NodeKind::File)),
-        };
-        // A directory over a directory takes nothing away.
-        if node != Some(NodeKind::Directory) || self.lower.is_no_directory(path) {
-            self.take(path, what, own)?;
-        }
-        let Some(kind) = node else { return Ok(()) };
-        if kind != NodeKind::Directory {
-            let taken = self.upper.take(path, false);
-            self.step(taken.all as u64)?;
-        }
-        self.upper.insert(path.to_vec(), Node { kind, of_base: own.is_none() });
-        Ok(())
-    }
-
-    /// Takes a path of the layers below away, and tells it where it was the base's.
-    fn take(&mut self, path: &[u8], what: What, own: Option<Digest>) -> Result<(), OverlayError> {
-        let taken = self.lower.take(path, what != What::Emptied);
-        self.step(taken.all as u64)?;
-        if let Some(layer) = own.filter(|_| taken.of_base > 0) {
-            let path = clean(&String::from_utf8_lossy(path), MAX_SHOWN);
-            self.changes.add(Change { what, path, paths: taken.of_base, layer });
-        }
-        Ok(())
-    }
-
-    /// The path with every symbolic link followed, never out of the image, as containerd does it: `..` in a target takes
-    /// away the part before it, whether that is a link or not.
-    fn follow(&mut self, path: &[u8], links: Links) -> Result<Vec<u8>, OverlayError> {
+    /// The path with every symbolic link followed, never out of the image, as containerd does it (continuity,
+    /// `fs.RootPath`): part by part, and again until no link is met. `..` in a target takes away the part before it,
+    /// whether that is a link or not.
+    fn follow(&self, path: &[u8], work: &mut Work) -> Result<Vec<u8>, OverlayError> {
         let mut path = path.to_vec();
         let mut walked = 0;
         loop {
             let before = walked;
             let mut done: Vec<u8> = Vec::new();
             for part in path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
-                self.step(1)?;
                 let parent = done.len();
                 push(&mut done, part);
-                let below = || self.lower.link(&done).filter(|_| links == Links::OfAll);
-                let here = if self.upper.nodes.contains_key(&done) { self.upper.link(&done) } else { below() };
-                let Some(target) = here.map(<[u8]>::to_vec) else { continue };
+                work.look(&done)?;
+                // Once a link was followed there may be links in what stands before, and the kernel follows those.
+                let met = if walked == before {
+                    self.link(&done).map(<[u8]>::to_vec)
+                } else {
+                    self.link_by_kernel(&done, work)?
+                };
+                let Some(target) = met else { continue };
                 walked += 1;
                 if walked > MAX_LINKS {
                     return Err(OverlayError::Links);
                 }
+                work.step(target.len() / 16)?;
                 done.truncate(if target.starts_with(b"/") { 0 } else { parent });
                 walk(&mut done, &target);
             }
@@ -365,9 +450,51 @@ impl Overlay {
         }
     }
 
-    fn step(&mut self, count: u64) -> Result<(), OverlayError> {
-        self.steps = self.steps.saturating_add(count);
-        if self.steps > self.bounds.steps { Err(OverlayError::Steps) } else { Ok(()) }
+    /// The link at a path as `lstat` finds it: all links before the last part are followed by what they lead to.
+    fn link_by_kernel(&self, path: &[u8], work: &mut Work) -> Result<Option<Vec<u8>>, OverlayError> {
+        let mut left: VecDeque<Vec<u8>> = path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
+        let mut at: Vec<u8> = Vec::new();
+        let mut walked = 0;
+        while let Some(part) = left.pop_front() {
+            if part == b".." {
+                let Some(end) = (!at.is_empty()).then(|| at.iter().rposition(|byte| *byte == b'/').unwrap_or_default())
+                else {
+                    return Err(OverlayError::Elsewhere);
+                };
+                at.truncate(end);
+                continue;
+            }
+            let parent = at.len();
+            push(&mut at, &part);
+            work.look(&at)?;
+            let Some(target) = self.link(&at) else { continue };
+            if left.is_empty() {
+                return Ok(Some(target.to_vec()));
+            }
+            walked += 1;
+            if walked > MAX_KERNEL_LINKS {
+                return Err(OverlayError::Links);
+            }
+            if target.starts_with(b"/") {
+                return Err(OverlayError::Elsewhere);
+            }
+            work.step(target.len() / 16)?;
+            let parts = target.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+            for part in parts.rev() {
+                left.push_front(part.to_vec());
+            }
+            at.truncate(parent);
+        }
+        Ok(None)
+    }
+
+    /// The target of the link at this very path, if there is one.
+    fn link(&self, path: &[u8]) -> Option<&[u8]> {
+        match (self.upper.nodes.contains_key(path), self.links) {
+            (true, _) => self.upper.link(path),
+            (false, Links::OfItsLayer) => None,
+            (false, Links::OfAll) => self.lower.link(path),
+        }
     }
 }
 

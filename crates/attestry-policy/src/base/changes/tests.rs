@@ -5,16 +5,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// `a/` a directory, `a->b` a link, `-a` a whiteout, `!a` an opaque directory, anything else a file.
+/// `a/` a directory, `a->b` a link, `a=>b` a hard link, `-a` a whiteout, `!a` an opaque directory, anything else a file.
 fn entries(words: &str) -> Vec<Entry> {
     let entry = |word: &str| {
         let (path, kind) = match (word.strip_prefix('-'), word.strip_prefix('!'), word.strip_suffix('/')) {
             (Some(path), ..) => (path, EntryKind::Whiteout),
             (_, Some(path), _) => (path, EntryKind::Opaque),
             (.., Some(path)) => (path, EntryKind::Directory),
-            _ => match word.split_once("->") {
-                Some((path, target)) => (path, EntryKind::Symlink(target.into())),
-                None => (word, EntryKind::File),
+            _ => match (word.split_once("->"), word.split_once("=>")) {
+                (Some((path, target)), _) => (path, EntryKind::Symlink(target.into())),
+                (_, Some((path, target))) => (path, EntryKind::HardLink(target.into())),
+                _ => (word, EntryKind::File),
             },
         };
         Entry { path: path.into(), kind }
@@ -72,10 +73,12 @@ fn attack_70_what_an_image_takes_from_its_base_is_told() {
     ] {
         assert_eq!(told(BASE, own), expected, "{own}");
     }
-    // Directories that no entry names are there all the same.
-    assert_eq!(told("a/b/c", "-a"), ["removed a 1"]);
-    assert_eq!(told("a/b/c", "a/b"), ["replaced a/b 1"]);
-    assert_eq!(told("a/b/c", "!"), ["emptied  1"]);
+    // Directories that no entry names are there all the same, also when they are empty by now.
+    assert_eq!(told("a/b/c", "-a"), ["removed a 3"]);
+    assert_eq!(told("a/b/c", "a/b"), ["replaced a/b 2"]);
+    assert_eq!(told("a/b/c", "!"), ["emptied  3"]);
+    assert_eq!(told("a/b/c | -a/b/c", "a/b"), ["replaced a/b 1"]);
+    assert_eq!(told("-x/y", "-x"), ["removed x 1"]);
     // The base's layers may do to each other what they like.
     assert_eq!(told("a | -a", "a"), [""; 0]);
     assert_eq!(told("a->b b/x | c", "b/x"), ["replaced b/x 1"]);
@@ -99,6 +102,17 @@ fn attack_70_what_either_kind_of_node_makes_of_links_is_told() {
         // `..` is a matter of names, whatever stands before it.
         ("opt/trick->../bin/../etc | opt/trick/passwd", &["replaced etc/passwd 1"]),
         ("trick->/bin/../etc trick/ssl/ca.pem", &["replaced etc/ssl/ca.pem 1"]),
+        // Neither kind of node hides from us what the other does.
+        ("bin/sh bin/ls", &["replaced bin 1", "replaced usr/bin/ls 1", "replaced usr/bin/sh 1"]),
+        ("-bin/sh -bin/ls", &["removed usr/bin/ls 1", "removed usr/bin/sh 1", "replaced bin 1"]),
+        ("bin/app | bin/sh", &["replaced bin 1", "replaced usr/bin/sh 1"]),
+        // A hard link to a link is a link. To one of a lower layer only where there is a copy.
+        ("l->etc t=>l t/passwd", &["replaced etc/passwd 1"]),
+        ("l->etc t=>l | t/passwd", &["replaced etc/passwd 1"]),
+        ("t=>bin t/sh", &["replaced usr/bin/sh 1"]),
+        ("t=>etc/passwd t/x", &[]),
+        // What a link leads to is looked up by the kernel, which follows the links on its way, and `..` behind them.
+        ("c/d/l->../etc b->c/d a->b a/l/passwd", &["replaced etc/passwd 1"]),
         // A link that this layer puts in the place of another.
         ("bin->etc bin/passwd", &["replaced bin 1", "replaced etc/passwd 1"]),
         // What this layer said of a place before holds until it says something else of it.
@@ -121,6 +135,16 @@ fn links_are_followed_as_far_as_a_node_does() {
     let refused = |own: &str| overlay(Bounds::default(), BASE, own).err();
     assert_eq!(refused(&chain(MAX_LINKS)), Some(OverlayError::Links));
     assert_eq!(refused("a->b b->a a/x"), Some(OverlayError::Links));
+    // On the way to one name the kernel follows no more than 40, and none out of the image.
+    let way = |links: usize| {
+        let links: Vec<String> = (0..links).map(|n| format!("l{n}->l{}", n + 1)).collect();
+        format!("{} l{}->usr/bin a->l0 a/sh/x", links.join(" "), links.len())
+    };
+    assert_eq!(refused(&way(MAX_KERNEL_LINKS - 1)), None);
+    assert_eq!(refused(&way(MAX_KERNEL_LINKS)), Some(OverlayError::Links));
+    assert_eq!(refused("b->/etc a->b a/x/y"), Some(OverlayError::Elsewhere));
+    assert_eq!(refused("b->../etc a->b a/x/y"), Some(OverlayError::Elsewhere));
+    assert_eq!(refused("d/b->../etc a->d/b a/x/y"), None);
     let long = |length: usize| format!("a->{} a/x/y", "b".repeat(length - 2));
     assert_eq!(refused(&long(MAX_PATH)), None);
     assert_eq!(refused(&long(MAX_PATH + 1)), Some(OverlayError::Path));
@@ -139,8 +163,21 @@ fn a_removal_is_listed_however_much_is_replaced_before_it() {
 }
 
 #[test]
+fn a_base_whose_layers_were_unpacked_in_one_way_hides_nothing_from_the_other() {
+    for (base, own, expected) in [
+        ("usr/bin/sh bin->usr/bin | bin/app", "bin/sh", "replaced usr/bin/sh 1"),
+        ("usr/bin/sh bin->usr/bin | bin/app", "-bin/sh", "removed usr/bin/sh 1"),
+        ("usr/bin/sh bin->usr/bin | -bin/sh", "-usr/bin/sh", "removed usr/bin/sh 1"),
+    ] {
+        let told = told(base, own);
+        assert!(told.iter().any(|change| change == expected), "{base}, {own}: {told:?}");
+    }
+}
+
+#[test]
 fn names_bytes_and_steps_are_bounded() {
-    let bounds = Bounds { names: 4, bytes: 14, steps: 50 };
+    // All is held twice, for both kinds of node.
+    let bounds = Bounds { names: 8, bytes: 28, steps: 100 };
     let refused = |base: &str, own: &str| overlay(bounds, base, own).err();
     assert_eq!(refused("a b", "c d"), None);
     assert_eq!(refused("a b", "c d e"), Some(OverlayError::Names));
@@ -148,13 +185,19 @@ fn names_bytes_and_steps_are_bounded() {
     assert_eq!(refused("a->1234567890123", ""), None);
     assert_eq!(refused("a->12345678901234", ""), Some(OverlayError::Names));
     assert_eq!(refused("a->1234567890123", "a->1234567890123 | a b->12345678901"), None);
-    let steps = |steps: u64, own: &str| overlay(Bounds { steps, ..Bounds::default() }, "a b c", own).err();
-    // Each part of the parent is looked up for both readings, and each name above the entry as well.
-    assert_eq!(steps(6, "x/y/z"), None);
-    assert_eq!(steps(5, "x/y/z"), Some(OverlayError::Steps));
-    assert_eq!(steps(3, "!"), None);
-    assert_eq!(steps(2, "!"), Some(OverlayError::Steps));
-    assert_eq!(steps(2, "d d/a d/b d"), Some(OverlayError::Steps));
+    let steps = |base: &str, own: &str| overlay(Bounds::default(), base, own).unwrap().work.steps;
+    let base = steps("a b c", "");
+    // Each part of the parent is looked up, and each name above the entry, for both kinds of node.
+    assert_eq!(steps("a b c", "x/y/z") - base, 8);
+    assert_eq!(steps("a b c", "!") - base, 6, "three names each");
+    assert_eq!(steps("a b c", "d/a d/b d") - base, 4 + 4 + 4);
+    let long = "x".repeat(640);
+    assert_eq!(steps("", &format!("{long}/y")), 2 * 2 * 11, "long names count more");
+    let base = steps(&format!("l->{long}"), "");
+    assert_eq!(steps(&format!("l->{long}"), "l/y") - base, 3 + 1 + 640 / 16 + 11 + 11);
+    let within = |steps: u64| overlay(Bounds { steps, ..Bounds::default() }, "a b c", "x/y/z").err();
+    let all = steps("a b c", "x/y/z");
+    assert_eq!((within(all), within(all - 1)), (None, Some(OverlayError::Steps)));
 }
 
 #[test]
@@ -162,7 +205,7 @@ fn attack_39_many_whiteouts_over_many_names_take_no_longer_than_their_sum() {
     let words = |count: usize| (0..count).map(|n| format!("d/{n}")).chain(vec!["!d".to_owned(); count]);
     let own = words(20_000).collect::<Vec<_>>().join(" ");
     let overlay = overlay(Bounds::default(), &own, &own).unwrap();
-    assert!(overlay.steps < 1_000_000, "{}", overlay.steps);
+    assert!(overlay.work.steps < 1_000_000, "{}", overlay.work.steps);
     assert_eq!(overlay.into_changes().replaced, 20_000);
 }
 
@@ -189,13 +232,20 @@ proptest! {
             !entry.path.split(|byte| *byte == b'/').any(|part| matches!(part, b"." | b".."))
         }).collect::<Vec<_>>();
         if overlay.add_base(&clean(&base)).is_ok() {
-            let there = overlay.lower.nodes.len();
+            // One kind of node at a time: what both take away is told once.
+            let there: Vec<usize> = overlay.views.iter().map(|view| view.lower.nodes.len()).collect();
             if overlay.add_own(Digest::of("own"), &clean(&own)).is_ok() {
-                let left = overlay.lower.nodes.values().filter(|node| node.of_base).count();
-                let bytes: usize = overlay.lower.nodes.iter().map(|(path, node)| weight(path, node)).sum();
-                prop_assert_eq!(overlay.lower.bytes, bytes);
-                let gone: usize = overlay.into_changes().listed.iter().map(|change| change.paths).sum();
-                prop_assert_eq!(gone + left, there);
+                let told: usize = overlay.told.first.values().sum();
+                let mut most = 0;
+                for (view, there) in overlay.views.iter().zip(there) {
+                    let left = view.lower.nodes.values().filter(|node| node.of_base).count();
+                    let bytes: usize = view.lower.nodes.iter().map(|(path, node)| weight(path, node)).sum();
+                    prop_assert_eq!(view.lower.bytes, bytes);
+                    prop_assert!(left <= there);
+                    most = most.max(there - left);
+                }
+                // Whatever either kind lost is told.
+                prop_assert!(told >= most, "{} {}", told, most);
             }
         }
     }

@@ -69,7 +69,7 @@ fn unreadable(fault: &LayerFault) -> Reason {
 pub(super) fn describe(changes: &Changes, text: &mut String, paint: Paint) {
     let count = changes.count();
     if count == 0 {
-        text.push_str("    changes nothing of the base\n");
+        text.push_str("    removes and replaces nothing of the base\n");
         return;
     }
     let Changes { removed, emptied, replaced, .. } = changes;
