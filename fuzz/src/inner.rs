@@ -1,6 +1,8 @@
 //! Parsers that other crates keep to themselves. Their files are compiled in here as they stand, so nothing has to
 //! become public for the fuzzer.
 
+use attestry_core::layer::EntryKind;
+
 #[allow(dead_code, reason = "only the parser is called")]
 #[path = "../../crates/attestry-oci/src/challenge.rs"]
 mod challenge;
@@ -105,9 +107,13 @@ pub fn layer(bytes: &[u8]) {
     let Ok(layer) = layer::read(&media_type, bytes, &bounds) else { return };
     assert!(layer.entries.len() as u64 <= bounds.entries);
     for entry in &layer.entries {
-        let root = entry.path.is_empty() && entry.kind == attestry_core::layer::EntryKind::Opaque;
+        let root = entry.path.is_empty() && entry.kind == EntryKind::Opaque;
         let clean = |part: &[u8]| !matches!(part, b"" | b"." | b"..") && !part.contains(&0);
-        assert!(root || entry.path.split(|byte| *byte == b'/').all(clean), "{entry:?}");
+        let path = |path: &[u8]| path.split(|byte| *byte == b'/').all(clean);
+        assert!(root || path(&entry.path), "{entry:?}");
+        if let EntryKind::HardLink(target) = &entry.kind {
+            assert!(target.is_empty() || path(target), "{entry:?}");
+        }
     }
     if choice == 0 {
         assert_eq!(layer.diff_id, attestry_core::Digest::of(bytes));
