@@ -149,11 +149,16 @@ struct Told {
 
 impl Told {
     fn add(&mut self, what: What, path: &[u8], layer: Digest, paths: usize) {
+        let key = (what, path.to_vec(), layer);
         if !self.of_layer.insert((what, path.to_vec())) {
+            // Where the two differ in how much is gone, the most is told.
+            if let Some(known) = self.first.get_mut(&key) {
+                *known = paths.max(*known);
+            }
             return;
         }
         self.counts[what as usize] += 1;
-        self.first.insert((what, path.to_vec(), layer), paths);
+        self.first.insert(key, paths);
         if self.first.len() > MAX_CHANGES {
             self.first.pop_last();
         }

@@ -168,6 +168,8 @@ fn a_base_whose_layers_were_unpacked_in_one_way_hides_nothing_from_the_other() {
         ("usr/bin/sh bin->usr/bin | bin/app", "bin/sh", "replaced usr/bin/sh 1"),
         ("usr/bin/sh bin->usr/bin | bin/app", "-bin/sh", "removed usr/bin/sh 1"),
         ("usr/bin/sh bin->usr/bin | -bin/sh", "-usr/bin/sh", "removed usr/bin/sh 1"),
+        // One file for the one, a directory and a file for the other.
+        ("a->. -a a/a", "a", "replaced a 2"),
     ] {
         let told = told(base, own);
         assert!(told.iter().any(|change| change == expected), "{base}, {own}: {told:?}");
