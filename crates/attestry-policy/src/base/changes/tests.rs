@@ -65,6 +65,8 @@ fn attack_70_what_an_image_takes_from_its_base_is_told() {
         // Each path of the base is changed once, and what the image brought itself is its own.
         ("usr/bin/sh | usr/bin/sh | -usr/bin/sh", &["replaced usr/bin/sh 1"]),
         ("app | -app", &[]),
+        ("new/app | -new", &[]),
+        ("etc/ | -etc", &["removed etc 4"]),
         ("-etc/passwd etc/passwd", &["removed etc/passwd 1"]),
         ("etc/passwd -etc/passwd", &["replaced etc/passwd 1"]),
         ("etc/new !etc | -etc", &["removed etc 1", "emptied etc 3"]),
@@ -113,6 +115,8 @@ fn attack_70_what_either_kind_of_node_makes_of_links_is_told() {
         ("t=>etc/passwd t/x", &[]),
         // What a link leads to is looked up by the kernel, which follows the links on its way, and `..` behind them.
         ("c/d/l->../etc b->c/d a->b a/l/passwd", &["replaced etc/passwd 1"]),
+        ("c/d/l->../etc b->./c/d a->b a/l/passwd", &["replaced etc/passwd 1"]),
+        ("x/e/p->../../etc x/y/g->../e a->x/y/g a/p/passwd", &[]),
         // A link that this layer puts in the place of another.
         ("bin->etc bin/passwd", &["replaced bin 1", "replaced etc/passwd 1"]),
         // What this layer said of a place before holds until it says something else of it.
@@ -168,6 +172,8 @@ fn a_base_whose_layers_were_unpacked_in_one_way_hides_nothing_from_the_other() {
         ("usr/bin/sh bin->usr/bin | bin/app", "bin/sh", "replaced usr/bin/sh 1"),
         ("usr/bin/sh bin->usr/bin | bin/app", "-bin/sh", "removed usr/bin/sh 1"),
         ("usr/bin/sh bin->usr/bin | -bin/sh", "-usr/bin/sh", "removed usr/bin/sh 1"),
+        // A copy does not keep what its own layer takes away again.
+        ("x/ a->x -a a/y", "-a", "removed a 2"),
         // One file for the one, a directory and a file for the other.
         ("a->. -a a/a", "a", "replaced a 2"),
     ] {
