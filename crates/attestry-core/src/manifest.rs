@@ -104,35 +104,19 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-/// Members of a platform.
-const PLATFORM: Names = Names(&[
-    ("architecture", Names::NONE),
-    ("os", Names::NONE),
-    ("os.version", Names::NONE),
-    ("os.features", Names::NONE),
-    ("variant", Names::NONE),
-]);
-const DESCRIPTOR: Names = Names(&[
-    ("mediaType", Names::NONE),
-    ("digest", Names::NONE),
-    ("size", Names::NONE),
-    ("urls", Names::NONE),
-    ("annotations", Names::NONE),
-    ("data", Names::NONE),
-    ("artifactType", Names::NONE),
-    ("platform", &PLATFORM),
-]);
+/// Members that say what an image runs on, as a node reads them.
+const PLATFORM: &[&str] = &["architecture", "os", "os.version", "os.features", "variant"];
+/// Members of a descriptor as a node reads them.
+const DESCRIPTOR: Names = Names {
+    plain: &[&["mediaType", "digest", "size", "urls", "annotations", "data", "artifactType"]],
+    nested: &[("platform", &Names { plain: &[PLATFORM], nested: &[] })],
+};
 /// Members of manifests and indexes as a node reads them.
-const MANIFEST: Names = Names(&[
-    ("schemaVersion", Names::NONE),
-    ("mediaType", Names::NONE),
-    ("artifactType", Names::NONE),
-    ("config", &DESCRIPTOR),
-    ("layers", &DESCRIPTOR),
-    ("manifests", &DESCRIPTOR),
-    ("subject", &DESCRIPTOR),
-    ("annotations", Names::NONE),
-]);
+const MANIFEST: Names = Names {
+    plain: &[&["schemaVersion", "mediaType", "artifactType", "annotations"]],
+    nested: &[("config", &DESCRIPTOR), ("layers", &DESCRIPTOR), ("manifests", &DESCRIPTOR), ("subject", &DESCRIPTOR)],
+};
+
 /// Why a document is no manifest. The reason code is `registry-malformed`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

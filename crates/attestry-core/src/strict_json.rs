@@ -26,21 +26,27 @@ impl StrictJsonError {
     }
 }
 
-/// Members of a document that are read elsewhere by a parser that ignores the case of names, as Go's does: each with
-/// the members below it, through lists. Anything else may stand beside them.
+/// Members of a document that are read elsewhere by a parser that ignores the case of names, as Go's does. Anything else
+/// may stand beside them.
 #[derive(Debug)]
-pub struct Names(pub &'static [(&'static str, &'static Names)]);
+pub struct Names {
+    /// Those below which nothing is read by name, in groups: texts, and maps whose names mean only themselves.
+    pub plain: &'static [&'static [&'static str]],
+    /// Those with members below them, through lists.
+    pub nested: &'static [(&'static str, &'static Names)],
+}
 
 impl Names {
-    /// Nothing below is read by name: a text, or a map whose names mean only themselves.
-    pub const NONE: &'static Self = &Self(&[]);
+    /// Nothing is read by name.
+    pub const NONE: &'static Self = &Self { plain: &[], nested: &[] };
 
     /// What is read below `name`; an error for a name that such a parser would take for another.
     fn below(&self, name: &str) -> Result<&'static Self, &'static str> {
-        let Self(known) = self;
-        match known.iter().find(|(exact, _)| *exact == name) {
+        let plain = self.plain.iter().copied().flatten().map(|exact| (*exact, Self::NONE));
+        let known = || plain.clone().chain(self.nested.iter().copied());
+        match known().find(|(exact, _)| *exact == name) {
             Some((_, below)) => Ok(below),
-            None => match known.iter().find(|(exact, _)| same_but_case(exact, name)) {
+            None => match known().find(|(exact, _)| same_but_case(exact, name)) {
                 Some((exact, _)) => Err(exact),
                 None => Ok(Self::NONE),
             },
@@ -208,8 +214,8 @@ mod tests {
 
     #[test]
     fn attack_27_names_that_differ_in_case_alone_are_refused_where_they_mean_something() {
-        const INNER: Names = Names(&[("diff_ids", Names::NONE), ("keys", Names::NONE)]);
-        const NAMES: Names = Names(&[("layers", Names::NONE), ("rootfs", &INNER), ("Labels", Names::NONE)]);
+        const INNER: Names = Names { plain: &[&["diff_ids", "keys"]], nested: &[] };
+        const NAMES: Names = Names { plain: &[&["layers"], &["Labels"]], nested: &[("rootfs", &INNER)] };
         for (text, refused) in [
             (r#"{"layers":[],"rootfs":{"diff_ids":[],"type":1},"Labels":{"a":1,"A":2}}"#, false),
             (r#"{"Layers":[]}"#, true),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{ManifestError, Platform};
+use super::{ManifestError, PLATFORM, Platform};
 use crate::{
     Digest, strict_json,
     strict_json::{Names, StrictJsonError},
@@ -64,58 +64,54 @@ const EXECUTION: [(&str, Holds); 9] = [
     ("StopSignal", Holds::Text),
 ];
 
-/// Whatever else Docker and Podman read there (Docker image specification v1.3).
-const DOCKER: [(&str, &Names); 19] = [
-    ("Hostname", Names::NONE),
-    ("Domainname", Names::NONE),
-    ("AttachStdin", Names::NONE),
-    ("AttachStdout", Names::NONE),
-    ("AttachStderr", Names::NONE),
-    ("Tty", Names::NONE),
-    ("OpenStdin", Names::NONE),
-    ("StdinOnce", Names::NONE),
-    ("Healthcheck", &HEALTHCHECK),
-    ("ArgsEscaped", Names::NONE),
-    ("Image", Names::NONE),
-    ("NetworkDisabled", Names::NONE),
-    ("MacAddress", Names::NONE),
-    ("OnBuild", Names::NONE),
-    ("StopTimeout", Names::NONE),
-    ("Shell", Names::NONE),
-    ("Memory", Names::NONE),
-    ("MemorySwap", Names::NONE),
-    ("CpuShares", Names::NONE),
-];
-const HEALTHCHECK: Names = Names(&[
-    ("Test", Names::NONE),
-    ("Interval", Names::NONE),
-    ("Timeout", Names::NONE),
-    ("StartPeriod", Names::NONE),
-    ("StartInterval", Names::NONE),
-    ("Retries", Names::NONE),
-]);
-
-/// All members of `config` that a node reads, of which it ignores the case.
-const EXECUTION_NAMES: [(&str, &Names); EXECUTION.len() + DOCKER.len()] = {
-    let mut names = [("", Names::NONE); EXECUTION.len() + DOCKER.len()];
+/// Their names, of which a node ignores the case.
+const EXECUTION_NAMES: [&str; EXECUTION.len()] = {
+    let mut names = [""; EXECUTION.len()];
     let mut at = 0;
     while at < names.len() {
-        names[at] = if at < EXECUTION.len() { (EXECUTION[at].0, Names::NONE) } else { DOCKER[at - EXECUTION.len()] };
+        names[at] = EXECUTION[at].0;
         at += 1;
     }
     names
 };
 
+/// Whatever else Docker and Podman read there (Docker image specification v1.3), `Healthcheck` apart.
+const DOCKER: &[&str] = &[
+    "Hostname",
+    "Domainname",
+    "AttachStdin",
+    "AttachStdout",
+    "AttachStderr",
+    "Tty",
+    "OpenStdin",
+    "StdinOnce",
+    "ArgsEscaped",
+    "Image",
+    "NetworkDisabled",
+    "MacAddress",
+    "OnBuild",
+    "StopTimeout",
+    "Shell",
+    "Memory",
+    "MemorySwap",
+    "CpuShares",
+];
+const HEALTHCHECK: &[&str] = &["Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"];
+
 /// Members of a configuration as a node reads them.
-const CONFIG: Names = Names(&[
-    ("architecture", Names::NONE),
-    ("os", Names::NONE),
-    ("os.version", Names::NONE),
-    ("os.features", Names::NONE),
-    ("variant", Names::NONE),
-    ("rootfs", &Names(&[("type", Names::NONE), ("diff_ids", Names::NONE)])),
-    ("config", &Names(&EXECUTION_NAMES)),
-]);
+const CONFIG: Names = Names {
+    plain: &[PLATFORM],
+    nested: &[
+        ("rootfs", &Names { plain: &[&["type", "diff_ids"]], nested: &[] }),
+        (
+            "config",
+            &Names {
+                plain: &[&EXECUTION_NAMES, DOCKER],
+                nested: &[("Healthcheck", &Names { plain: &[HEALTHCHECK], nested: &[] })],
+            },
+        ),
+    ],
+};
 
 impl ImageConfig {
     /// Reads a configuration blob. Members of another type than expected are an error, absent ones are not.

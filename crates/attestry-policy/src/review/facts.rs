@@ -1,5 +1,7 @@
 //! What conditions see of the image itself: bound by its digest, so "for all" may be asked of it.
 
+use std::collections::BTreeMap;
+
 use attestry_core::{
     Digest, Evidence, Need,
     evidence::BlobRole,
@@ -11,23 +13,27 @@ use crate::condition::ImageFacts;
 
 /// The facts about `digest`; its annotations and labels only where they are asked for.
 pub(super) fn of(evidence: &Evidence, digest: Digest, with_content: bool) -> Result<ImageFacts, Judgement> {
-    let mut facts = ImageFacts {
-        reference: evidence.repository.to_string(),
-        digest: digest.to_string(),
-        annotations: Default::default(),
-        labels: Default::default(),
-    };
-    if with_content {
-        match platforms::manifest(evidence, digest)? {
-            // An index has no config of its own; its platforms may differ in their labels.
-            Manifest::Index(index) => facts.annotations = index.annotations,
-            Manifest::Image(manifest) => {
-                facts.labels = config(evidence, &manifest.config)?.labels;
-                facts.annotations = manifest.annotations;
-            }
-        }
+    if !with_content {
+        return Ok(of_content(evidence, digest, BTreeMap::new(), BTreeMap::new()));
     }
-    Ok(facts)
+    Ok(match platforms::manifest(evidence, digest)? {
+        // An index has no config of its own; its platforms may differ in their labels.
+        Manifest::Index(index) => of_content(evidence, digest, index.annotations, BTreeMap::new()),
+        Manifest::Image(manifest) => {
+            let labels = config(evidence, &manifest.config)?.labels;
+            of_content(evidence, digest, manifest.annotations, labels)
+        }
+    })
+}
+
+/// The facts about an image that was read already.
+pub(super) fn of_content(
+    evidence: &Evidence,
+    digest: Digest,
+    annotations: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+) -> ImageFacts {
+    ImageFacts { reference: evidence.repository.to_string(), digest: digest.to_string(), annotations, labels }
 }
 
 /// The configuration that a manifest names.

@@ -41,7 +41,7 @@ pub(super) fn base(
 /// Whether the configuration of one platform meets a condition (attack 70).
 pub(super) fn config(condition: &Condition, evidence: &Evidence, digest: Digest) -> Result<Judgement, Judgement> {
     let (manifest, config) = read(evidence, digest, ReasonCode::PlatformUnproven)?;
-    let image = facts::of(evidence, digest, condition.reads_image())?;
+    let image = facts::of_content(evidence, digest, manifest.annotations, config.labels.clone());
     Ok(match condition.check_config(&config, &image) {
         Ok(()) => Judgement::met(vec![proof(digest, [("config", manifest.config.digest.to_string())])], None),
         Err(reason) => Judgement::unmet_because(reason),

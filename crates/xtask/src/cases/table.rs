@@ -8,13 +8,12 @@ use attestry_core::ReasonCode::{
 };
 use attestry_core::{Evidence, Verdict, bundle::BUNDLE_V03, predicate::COSIGN_SIGN, statement::Statement};
 use attestry_playground::documents::{self, BUILD, Build, PACKAGES, Package};
-use attestry_playground::image::Child;
 use attestry_playground::{Image, ImageBuilder};
 use attestry_sign::{Predicate, SignedAttachment, attest::attestation};
 use attestry_testkit::{Seed, mutate::MUTATIONS};
 use serde_json::{Value, json};
 
-use super::world::{World, throttled};
+use super::world::{World, index, throttled};
 
 /// An example policy.
 pub(super) struct Policy {
@@ -321,10 +320,7 @@ pub(super) const POLICIES: &[Policy] = &[
                     builder.build().expect("an image without a base")
                 };
                 let (first, second) = (child("linux/amd64", "1000"), child("linux/arm64", "0"));
-                world.evidence_of(&Image::index(&[
-                    Child { image: &first, platform: Some("linux/amd64"), annotations: &[] },
-                    Child { image: &second, platform: Some("linux/arm64"), annotations: &[] },
-                ]))
+                world.evidence_of(&index(&first, &second, "linux/arm64"))
             }),
         ],
         cases: &[

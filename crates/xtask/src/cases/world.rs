@@ -80,11 +80,7 @@ impl World {
             // The bases were built above for both platforms.
             ImageBuilder::single(platform).base(base).program("app").build().expect("an application on a base")
         };
-        let (first, second) = (one("linux/amd64", &self.base), one("linux/arm64", other_base));
-        Image::index(&[
-            Child { image: &first, platform: Some("linux/amd64"), annotations: &[] },
-            Child { image: &second, platform: Some(other_platform), annotations: &[] },
-        ])
+        index(&one("linux/amd64", &self.base), &one("linux/arm64", other_base), other_platform)
     }
 
     pub(super) fn vendor_evidence(&self) -> Evidence {
@@ -122,6 +118,14 @@ impl World {
         let revoked = self.revoked_build.digest().to_string();
         Ok(set_status(&file, None, "debian-12-slim", Some(&revoked), Status::Revoked)?)
     }
+}
+
+/// An index over an image for `linux/amd64` and one for another platform.
+pub(super) fn index(first: &Image, second: &Image, second_platform: &str) -> Image {
+    Image::index(&[
+        Child { image: first, platform: Some("linux/amd64"), annotations: &[] },
+        Child { image: second, platform: Some(second_platform), annotations: &[] },
+    ])
 }
 
 /// The evidence as a registry would have given it that began to throttle at the listing of attachments.

@@ -24,6 +24,13 @@ fn base_policy() -> PolicySet {
     load(&[catalog, policy("- {name: based, baseImage: {catalogs: [bases]}}")])
 }
 
+/// Without its configuration nothing is known of the image, and nothing else is asked for.
+fn wants_only_the_configuration(set: &PolicySet, unread: &World) {
+    check(set, &unread.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
+    let needs = session(set, &unread.evidence).needs(&unread.evidence);
+    assert!(needs.len() == 1 && needs.iter().all(|need| matches!(need, Need::Blob { .. })), "{needs:?}");
+}
+
 #[test]
 fn a_base_is_read_from_manifest_and_config() {
     let set = base_policy();
@@ -43,11 +50,7 @@ fn a_base_is_read_from_manifest_and_config() {
     check(&set, &elsewhere.evidence, Verdict::Untrusted, Some(ReasonCode::BaseUnknown));
     let lying = World::layered(&digests("a app"), &digests("y unpacked"));
     check(&set, &lying.evidence, Verdict::Untrusted, Some(ReasonCode::BaseClaimsDisagree));
-    // Without its configuration nothing is known.
-    let unread = World::image();
-    check(&set, &unread.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
-    let needs = session(&set, &unread.evidence).needs(&unread.evidence);
-    assert!(needs.len() == 1 && needs.iter().all(|need| matches!(need, Need::Blob { .. })), "{needs:?}");
+    wants_only_the_configuration(&set, &World::image());
 }
 
 #[test]
@@ -74,11 +77,7 @@ fn attack_70_what_an_image_runs_is_judged_by_its_configuration() {
     // What a node reads as root is not read as 1000 here.
     let two_users = image(json!({"User": "1000", "user": "0", "Labels": {"team": "shop"}}));
     check(&user, &two_users.evidence, Verdict::Undeterminable, Some(ReasonCode::RegistryMalformed));
-    // Without its configuration nothing is known, and nothing else is asked for.
-    let unread = World::image();
-    check(&user, &unread.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
-    let needs = session(&user, &unread.evidence).needs(&unread.evidence);
-    assert!(needs.len() == 1 && needs.iter().all(|need| matches!(need, Need::Blob { .. })), "{needs:?}");
+    wants_only_the_configuration(&user, &World::image());
 }
 
 #[test]
@@ -126,7 +125,5 @@ fn conditions_see_the_image_that_was_read() {
     unread.attach(1, "https://spdx.dev/Document", "{}");
     check(&set("predicate == {}"), &unread.evidence, Verdict::Trusted, None);
     let labels = set("image.labels.team == 'shop'");
-    check(&labels, &unread.evidence, Verdict::Undeterminable, Some(ReasonCode::BudgetSpent));
-    let needs = session(&labels, &unread.evidence).needs(&unread.evidence);
-    assert!(needs.iter().all(|need| matches!(need, Need::Blob { .. })) && needs.len() == 1, "{needs:?}");
+    wants_only_the_configuration(&labels, &unread);
 }
