@@ -129,11 +129,9 @@ fn not_the_same(reference: &Reference, tagged: &Tagged) -> Option<Reason> {
 
 /// How a reason about a reference counts under a policy that minds it.
 fn severity_of(reason: &Reason, policy: &PolicyReview, usage: Use) -> Severity {
-    let unknown = reason.code.group() == ReasonGroup::Undeterminable;
-    let excused = policy.on_undeterminable == OnUndeterminable::DangerWarn && is_outage(reason);
-    match unknown && (usage == Use::Template || excused) {
-        true => Severity::Warn,
-        false => Severity::Deny,
+    match reason.code.group() {
+        ReasonGroup::Undeterminable => severity_of_unknown(policy, usage, is_outage(reason)),
+        _ => Severity::Deny,
     }
 }
 
@@ -158,12 +156,17 @@ fn verdict_severity(policy: &PolicyReview, usage: Use) -> Option<Severity> {
     match policy.verdict {
         Verdict::Trusted => None,
         Verdict::Untrusted => Some(Severity::Deny),
+        Verdict::Undeterminable => Some(severity_of_unknown(policy, usage, only_outages(policy))),
+    }
+}
+
+/// How something counts that is not known; `outage` where that is the registry's fault alone.
+fn severity_of_unknown(policy: &PolicyReview, usage: Use, outage: bool) -> Severity {
+    match usage {
         // The Pods of a template are judged themselves, and a passing fault must not stop a rollout's object.
-        Verdict::Undeterminable if usage == Use::Template => Some(Severity::Warn),
-        Verdict::Undeterminable if policy.on_undeterminable == OnUndeterminable::DangerWarn && only_outages(policy) => {
-            Some(Severity::Warn)
-        }
-        Verdict::Undeterminable => Some(Severity::Deny),
+        Use::Template => Severity::Warn,
+        _ if policy.on_undeterminable == OnUndeterminable::DangerWarn && outage => Severity::Warn,
+        _ => Severity::Deny,
     }
 }
 

@@ -176,12 +176,19 @@ async fn resolve(app: &App, image: &RequestImage, reference: Reference, deadline
 /// Whether a policy that matches pins tags and none in force refuses them: under `Deny` the tag must stay and be
 /// refused. A policy that is only tried out (`Warn`, `Audit`) takes no pin away.
 fn wants_pin(set: &PolicySet, reference: &Reference, namespace: Option<&Namespace>) -> bool {
-    let matching = || {
-        let policies = set.policies().iter();
-        policies.filter(|policy| policy.matches(reference.repository(), namespace) != Matches::No)
-    };
-    let refused = matching().any(|policy| policy.mode == Mode::Enforce && policy.tags == TagRule::Deny);
-    !refused && matching().any(|policy| policy.tags == TagRule::Pin)
+    let mut matching = matching(set, reference, namespace);
+    let refused = matching.clone().any(|policy| policy.mode == Mode::Enforce && policy.tags == TagRule::Deny);
+    !refused && matching.any(|policy| policy.tags == TagRule::Pin)
+}
+
+/// The policies that are about an image here, or might be.
+fn matching<'a>(
+    set: &'a PolicySet,
+    reference: &'a Reference,
+    namespace: Option<&'a Namespace>,
+) -> impl Iterator<Item = &'a Policy> + Clone {
+    let policies = set.policies().iter();
+    policies.filter(move |policy| policy.matches(reference.repository(), namespace) != Matches::No)
 }
 
 async fn judge_image(
@@ -235,11 +242,7 @@ async fn tag_beside(
     namespace: Option<&Namespace>,
     deadline: Instant,
 ) -> Tagged {
-    let minds = |policy: &Policy| {
-        policy.tag_beside_digest == TagBesideDigest::Same
-            && policy.matches(reference.repository(), namespace) != Matches::No
-    };
-    if !set.policies().iter().any(minds) {
+    if !matching(set, reference, namespace).any(|policy| policy.tag_beside_digest == TagBesideDigest::Same) {
         return Tagged::NotAsked;
     }
     let budget = Budget::new(deadline, TAG_REQUESTS);
